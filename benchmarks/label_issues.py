@@ -1,7 +1,8 @@
 """How soon planted label errors are shown to whoever looks through what a model version contradicts.
 
 Five percent of all boxes get another label, five percent are taken away, in the images to learn from as in
-those to test with. A detector learns from them, and its evaluation of the test images is what is looked at.
+those to test with. A detector learns from them. Looked at is what its evaluation says of test images, and
+what is kept after a training: label issues of all images, training images by who has not learned from them.
 `--simulated` asks a detector of known quality instead, that nobody has to train.
 """
 
@@ -10,16 +11,18 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.engine_learning import Dataset, read, written
-from lambdas.domain.evaluation.label_issues import LabelIssue, label_issues
+from lambdas.domain.evaluation.label_issues import LabelIssue, label_issues, ranked
 from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, TrueObject
+from lambdas.domain.shared.annotation import DatasetType
 from lambdas.domain.shared.boxes import RelativeBox, iou
-from learning import Box, Example
+from learning import Box, Example, Model, Prediction
 from local import scenes
 from portable import images
 
@@ -73,22 +76,34 @@ def plant(examples: Iterable[Example], labels: Sequence[str], seed: int) -> Iter
         yield Noisy(Example(example.path, shown, tuple(boxes)), tuple(planted))
 
 
-def recalls(evaluation: Evaluation, planted: Sequence[Planted]) -> dict[float, float]:
-    """The share of the planted errors in the first part of what is shown: label issues, then all others."""
-    issues = label_issues(evaluation)
+@dataclass(frozen=True)
+class Shown:
+    """What is shown to who looks for wrong labels: label issues, then all other objects."""
+
+    issues: Sequence[LabelIssue]
+    objects: int
+    """That are labelled in all images looked at."""
+    planted: Sequence[Planted]
+
+    def recalls(self) -> dict[float, float]:
+        """The share of the planted errors in the first part of what is shown."""
+        shown = self.objects + sum(issue.truth is None for issue in self.issues)
+        by_image: dict[str, list[Planted]] = {}
+        for error in self.planted:
+            by_image.setdefault(error.image, []).append(error)
+        caught: list[int] = []
+        for number, issue in enumerate(self.issues, start=1):
+            errors = by_image.get(issue.image.key, [])
+            if error := next((error for error in errors if _is_of(issue, error)), None):
+                errors.remove(error)
+                caught.append(number)
+        return {part: sum(number <= part * shown for number in caught) / len(self.planted) for part in SHOWN}
+
+
+def of_evaluation(evaluation: Evaluation, planted: Sequence[Planted]) -> Shown:
+    """What one evaluation has to show."""
     objects = sum(len(image.truths) for image in evaluation.images)
-    missing = sum(issue.truth is None for issue in issues)
-    shown = objects + missing
-    by_image: dict[str, list[Planted]] = {}
-    for error in planted:
-        by_image.setdefault(error.image, []).append(error)
-    caught: list[int] = []
-    for number, issue in enumerate(issues, start=1):
-        errors = by_image.get(issue.image.key, [])
-        if error := next((error for error in errors if _is_of(issue, error)), None):
-            errors.remove(error)
-            caught.append(number)
-    return {part: sum(number <= part * shown for number in caught) / len(planted) for part in SHOWN}
+    return Shown(label_issues(evaluation), objects, planted)
 
 
 def _is_of(issue: LabelIssue, error: Planted) -> bool:
@@ -152,29 +167,94 @@ def _seen(draw: random.Random, box: RelativeBox, label: str, is_right: bool) -> 
 # A detector that learns from the errors
 
 
-def trained(dataset: Dataset, seconds: int, seed: int) -> tuple[Evaluation, list[Planted], float]:
-    """The evaluation of a detector that has learned from images with planted errors; and its F1 by them."""
+@dataclass(frozen=True)
+class Trained:
+    """A detector that has learned from images with planted errors."""
+
+    tested: Shown
+    """By its evaluation of the test images."""
+    everything: Shown
+    """As a run keeps it: of all images."""
+    f1: float
+    """By test labels with errors."""
+    seconds: float
+    """That looking at all images took."""
+
+
+def trained(dataset: Dataset, seconds: int, seed: int, steps: int | None = None) -> Trained:
+    """Plant errors, learn from them, and look for them."""
     import learning  # noqa: PLC0415 - PyTorch takes seconds, and not everybody needs it
+    from learning.trunk import packaged_weights  # noqa: PLC0415 - likewise
 
     labels = sorted({box.label for example in dataset.train for box in example.boxes})
-    train = [noisy.example for noisy in plant(dataset.train, labels, seed)]
+    train = list(plant(dataset.train, labels, seed))
     test = list(plant(dataset.test, labels, seed + 1))
-    model = learning.train("detection", train, budget_seconds=seconds, seed=seed)
+    examples = [noisy.example for noisy in train]
+    weights = packaged_weights()
+    model = learning.train(
+        "detection", examples, budget_seconds=seconds, max_steps=steps, seed=seed, weights=weights
+    )
+    return looked_for(model, train, test, seed)
+
+
+def looked_for(model: Model, train: Sequence[Noisy], test: Sequence[Noisy], seed: int) -> Trained:
+    """Look for the planted errors with a model that has learned from them."""
+    import learning  # noqa: PLC0415 - as above
+    from learning.held_out import held_out  # noqa: PLC0415
+    from learning.trunk import packaged_weights  # noqa: PLC0415
+
     result = learning.evaluate(model, [noisy.example for noisy in test])
     floors = {label.label: label.assumed_threshold for label in result.labels}
-    images = []
-    for noisy, predictions in zip(test, result.predictions, strict=True):
+    tested = _evaluation(test, result.predictions, floors)
+    weights = packaged_weights()
+    if weights is None:
+        raise RuntimeError("the weights of the pretrained trunk are not installed")
+    began = time.process_time()
+    examples = [noisy.example for noisy in (*train, *test)]
+    seen = held_out(model, examples, weights=weights, seconds=3600, seed=seed)
+    seconds = time.process_time() - began
+    parts: dict[DatasetType, Sequence[Noisy]] = {"TRAIN": train, "TEST": test}
+    looked_at = {
+        "TRAIN": _evaluation(train, seen[: len(train)], {}),
+        "TEST": _evaluation(test, seen[len(train) :], {}),
+    }
+    issues = [
+        *label_issues(tested),
+        *(issue for dataset in parts for issue in label_issues(looked_at[dataset], dataset)),
+    ]
+    images: dict[DatasetType, Mapping[str, int]] = {
+        dataset: Counter(label for noisy in part for label in noisy.example.labels)
+        for dataset, part in parts.items()
+    }
+    everything = [*train, *test]
+    return Trained(
+        of_evaluation(tested, _errors(test)),
+        Shown(ranked(issues, images), sum(len(one.example.boxes) for one in everything), _errors(everything)),
+        result.f1,
+        seconds,
+    )
+
+
+def _errors(images: Iterable[Noisy]) -> list[Planted]:
+    return [error for noisy in images for error in noisy.planted]
+
+
+def _evaluation(
+    images: Sequence[Noisy], predictions: Iterable[Sequence[Prediction] | None], floors: Mapping[str, float]
+) -> Evaluation:
+    """What was seen in images, from the floors on."""
+    evaluated = []
+    for noisy, given in zip(images, predictions, strict=True):
         size = _size(noisy.example.path)
         seen = [
             Detection(one.label, one.confidence / 100, _relative(one.box, size))
-            for one in predictions
-            if one.box and one.confidence / 100 >= floors.get(one.label, 1.0)
+            for one in given or ()
+            if one.box and one.confidence / 100 >= (floors.get(one.label, 1.0) if floors else 0.0)
         ]
         seen.sort(key=lambda detection: -detection.confidence)
         truths = tuple(TrueObject(box.label, _relative(box, size)) for box in noisy.example.boxes)
-        images.append(TestImage(str(noisy.example.path), *size, truths, tuple(seen)))
-    evaluation = Evaluation("training", "detection", tuple(images), floors)
-    return evaluation, [error for noisy in test for error in noisy.planted], result.f1
+        evaluated.append(TestImage(str(noisy.example.path), *size, truths, tuple(seen)))
+    return Evaluation("training", "detection", tuple(evaluated), floors)
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -186,17 +266,26 @@ def _relative(box: Box, size: tuple[int, int]) -> RelativeBox:
     return RelativeBox(box.label, box.left / width, box.top / height, box.width / width, box.height / height)
 
 
-def _print(name: str, evaluation: Evaluation, planted: Sequence[Planted]) -> None:
-    shares = recalls(evaluation, planted)
+def _print(name: str, shown: Shown) -> None:
+    shares = shown.recalls()
     verdict = "reached" if shares[0.1] >= WANTED else "NOT reached"
     figures = ", ".join(f"{share:.0%} in the first {part:.0%}" for part, share in shares.items())
-    issues = label_issues(evaluation)
-    print(f"{name}: {len(planted)} planted errors, {len(issues)} label issues; {figures}")
-    types = Counter(issue.issue_type for issue in issues)
+    print(f"{name}: {len(shown.planted)} planted errors, {len(shown.issues)} label issues; {figures}")
+    types = Counter(issue.issue_type for issue in shown.issues)
     print(f"  {dict(sorted(types.items()))}; {WANTED:.0%} in the first tenth is {verdict}", flush=True)
 
 
-def measure(data: Path | None = None, seconds: int = SECONDS, seed: int = 1) -> None:
+def show(name: str, found: Trained) -> None:
+    """Print the figures of a detector."""
+    _print(
+        f"{name}, F1 {found.f1:.3f} by the labels with errors, its evaluation of test images", found.tested
+    )
+    _print(f"{name}, all images as a run keeps them, {found.seconds:.0f} s of a processor", found.everything)
+
+
+def measure(
+    data: Path | None = None, seconds: int = SECONDS, seed: int = 1, steps: int | None = None
+) -> None:
     """Of detectors of known quality, and of one that learns from the errors; also of a given dataset."""
     measure_simulated(seed)
     with tempfile.TemporaryDirectory() as name:
@@ -206,14 +295,13 @@ def measure(data: Path | None = None, seconds: int = SECONDS, seed: int = 1) -> 
         datasets = [Dataset("parts", "detection", train, test)]
         datasets += [read(data)] if data else []
         for dataset in datasets:
-            evaluation, planted, f1 = trained(dataset, seconds, seed)
-            _print(f"{dataset.name}, F1 {f1:.3f} by the labels with errors", evaluation, planted)
+            show(dataset.name, trained(dataset, seconds, seed, steps))
 
 
 def measure_simulated(seed: int = 1) -> None:
     """Of detectors of known quality, which nobody has to train."""
     for quality in (0.9, 0.95, 0.98):
-        _print(f"simulated, finds {quality:.0%}", *simulated(seed, quality))
+        _print(f"simulated, finds {quality:.0%}", of_evaluation(*simulated(seed, quality)))
 
 
 def main() -> None:
@@ -221,12 +309,15 @@ def main() -> None:
     parser.add_argument("--simulated", action="store_true", help="detectors of known quality alone")
     parser.add_argument("--data", type=Path, help="a dataset with a train and a test part as well")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="that a training may take")
+    parser.add_argument(
+        "--steps", type=int, help="that it may take: then it does not depend on how busy it is"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.simulated:
         measure_simulated(arguments.seed)
     else:
-        measure(arguments.data, arguments.seconds, arguments.seed)
+        measure(arguments.data, arguments.seconds, arguments.seed, arguments.steps)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,10 @@ def _interrupt(*_: object) -> None:
 
 def _start(console: Console) -> embedded.Running:
     with console.status("Starting the embedded stack: MiniStack and the Custom Labels engine"):
-        stack = embedded.start(HOME, variables={"LABELLOOP_TRAINING_STEPS": TRAINING_STEPS})
+        stack = embedded.start(
+            HOME,
+            variables={"LABELLOOP_TRAINING_STEPS": TRAINING_STEPS, "LABELLOOP_LABEL_CHECK_SECONDS": "10"},
+        )
     # The user's own AWS settings must not lead to an account.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]

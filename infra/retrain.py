@@ -20,7 +20,7 @@ from infra.workflow import Workflow
 
 SNAPSHOT_MEMORY_MB = 1769
 """One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
-_RESUMED = ("Snapshot", "CheckData", "SyncDatasets", "Train", "WatchTraining", "Evaluate")
+_RESUMED = ("Snapshot", "CheckData", "SyncDatasets", "Train", "WatchTraining", "Evaluate", "FindLabelIssues")
 """Steps at which a redriven run may go on, and then takes its lease again."""
 SNAPSHOT_STORAGE_MB = 2 * 1024
 """Room for the manifests of 250,000 images while they are made: an entry of about 1 KB is there twice."""
@@ -59,6 +59,7 @@ class Retrain(Step):
             "Train": self._train(),
             "WatchTraining": self._watch_training(),
             "Evaluate": self._evaluate(),
+            "FindLabelIssues": self._find_label_issues(),
             "Report": self._report(console_address),
         }
         for name in _RESUMED:
@@ -194,6 +195,23 @@ class Retrain(Step):
         )
         self._project.grant_describe_versions(handler)
         self.data_bucket.grant_read(handler, "training/", "datasets/")
+        self.data_bucket.grant_list(handler)
+        return handler
+
+    def _find_label_issues(self) -> Handler:
+        handler = self._handler(
+            "FindLabelIssues",
+            "find_label_issues",
+            "Looks for labels that a version contradicts",
+            timeout=900,
+            memory=1024,
+            writes=["RUN"],
+        )
+        self._project.grant_describe_versions(handler)
+        self._project.grant_detect(handler)
+        self.data_bucket.grant_rekognition_read(handler, "images/")
+        self.data_bucket.grant_read(handler, "training/", "datasets/", "evaluations/")
+        self.data_bucket.grant_put(handler, "evaluations/")
         self.data_bucket.grant_list(handler)
         return handler
 

@@ -183,14 +183,16 @@ def compare_versions(caller: Caller, version: str, options: ComparisonOptions) -
 
 @app.get("/api/label-issues")
 def list_label_issues(caller: Caller, options: LabelIssueOptions) -> responses.LabelIssues:
-    """Labels of test images that a version contradicts, the likeliest to be wrong first."""
+    """Labels that a version contradicts, in the order in which mending them is worth most."""
     from lambdas import evaluation_documents
     from lambdas.domain.console import label_issues
 
     s = services()
     issues = label_issues.open_issues(_issues_of(options.version), s.reviews, s.catalogue)
+    listed = issues.kept if options.kept else [(issue, None) for issue in issues.issues]
+    page = listed[options.offset : options.offset + PAGE]
     return evaluation_documents.label_issues(
-        issues, options.offset, PAGE, next_offset=_next(options.offset, len(issues.issues))
+        issues, page, len(listed), next_offset=_next(options.offset, len(listed))
     )
 
 
@@ -373,14 +375,11 @@ def issue_finder() -> IssueFinder:
     """Remembers the label issues that were computed last."""
     from lambdas.domain.console.label_issues import IssueFinder
 
-    return IssueFinder()
+    return IssueFinder(services().s3, services().bucket, evaluations())
 
 
 def _issues_of(version: str) -> VersionIssues:
-    from lambdas.domain.console import label_issues
-
-    evaluated = label_issues.evaluated(evaluations(), services().loop_state, version)
-    return issue_finder().of(evaluated, _renamed())
+    return issue_finder().of(services().loop_state, version, _renamed())
 
 
 def _judged_by(version: str, options: EvaluationOptions) -> tuple[Evaluated, dict[str, float]]:

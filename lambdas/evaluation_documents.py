@@ -13,6 +13,7 @@ from lambdas.domain.console import evaluations
 from lambdas.domain.evaluation import matching, measures
 from lambdas.domain.evaluation.matching import Judged
 from lambdas.domain.evaluation.mistakes import Wanted
+from lambdas.domain.evaluation.records import sha256_of
 from lambdas.domain.shared.comparison import Counts
 from lambdas.services import services
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lambdas.domain.evaluation.mistakes import Mistake
     from lambdas.domain.evaluation.records import Detection, TestImage, Thresholds, TrueObject
     from lambdas.domain.evaluation.side_by_side import ImageChange, SideBySide
+    from lambdas.domain.review.desk.issue_answers import IssueAnswer
 
 
 _KEPT_HERE = "images/"
@@ -175,34 +177,38 @@ def comparison(
 
 
 def label_issues(
-    issues: OpenIssues, offset: int, count: int, *, next_offset: int | None
+    issues: OpenIssues,
+    page: Sequence[tuple[LabelIssue, IssueAnswer | None]],
+    total: int,
+    *,
+    next_offset: int | None,
 ) -> responses.LabelIssues:
-    """A page of the label issues of a version."""
-    page = issues.issues[offset : offset + count]
+    """A page of the label issues of a version, each with what somebody has decided about it before."""
     return responses.LabelIssues(
         version=issues.version,
-        issues=[_label_issue(one) for one in page],
-        total=len(issues.issues),
+        issues=[_label_issue(one, decision) for one, decision in page],
+        total=total,
         answered=issues.answered,
+        kept=len(issues.kept),
+        training_images=issues.images.get("TRAIN", 0),
+        test_images=issues.images.get("TEST", 0),
         next=next_offset,
     )
 
 
-def _label_issue(one: LabelIssue) -> responses.LabelIssue:
+def _label_issue(one: LabelIssue, decision: IssueAnswer | None) -> responses.LabelIssue:
     image, truth = one.image, one.truth
-    shown = responses.EvaluatedImage(
-        image.sha256,
-        http.presigned_url(image.key) if image.key.startswith(_KEPT_HERE) else "",
-        image.width,
-        image.height,
-        "",
-    )
+    shown = _shown(image.key, image.sha256, image.width, image.height)
     together = judged(image, Judged("confusion", truth, one.detection))
     return responses.LabelIssue(
         id=one.id,
         issue_type=one.issue_type,
         mistakenness=round(one.mistakenness, 4),
+        dataset=one.dataset,
+        seen_by=one.seen_by,
         image=shown,
+        twin=_shown(one.twin, sha256_of(one.twin), 0, 0) if one.twin else None,
+        kept=responses.KeptLabel(decision.by, decision.at) if decision else None,
         before=together.truth,
         after=together.detection,
         others=[
@@ -211,6 +217,11 @@ def _label_issue(one: LabelIssue) -> responses.LabelIssue:
             if other is not truth
         ],
     )
+
+
+def _shown(key: str, sha256: str, width: int, height: int) -> responses.EvaluatedImage:
+    url = http.presigned_url(key) if key.startswith(_KEPT_HERE) else ""
+    return responses.EvaluatedImage(sha256, url, width, height, "")
 
 
 def _all_judged(image: TestImage, thresholds: Thresholds) -> list[responses.JudgedObject]:

@@ -237,6 +237,24 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
+def find_label_issues(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
+    """Look for labels that the version contradicts, and keep them for people to go through."""
+    from lambdas.domain.retrain import label_check
+
+    s = services()
+    kept = label_check.find_label_issues(
+        s.engine,
+        s.s3,
+        _fenced(event),
+        bucket=s.bucket,
+        name=event["version"],
+        snapshot_id=event["snapshot"],
+        tuning=s.tuning(),
+    )
+    return {"issues": len(kept.issues), "images": kept.images, "asked": kept.asked}
+
+
+@logger.inject_lambda_context
 @with_metrics
 def report(event: Report, context: LambdaContext) -> dict[str, Any]:
     """Complete the run's record, give its lease back, notify, start the next run if one is due."""

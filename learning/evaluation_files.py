@@ -18,6 +18,8 @@ EVALUATION_JOB = "rekognition-custom-labels-evaluation-job"
 
 _TRAINING, _EVALUATION = "rekognition-custom-labels-training", "rekognition-custom-labels-evaluation"
 _DETAILS = "rekognition-custom-labels-evaluation-details"
+_ALL_THAT_IS_SEEN = 1e-4
+"""A threshold that every prediction reaches, and what nobody sees does not."""
 _CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/object-detection"
 
 
@@ -100,6 +102,26 @@ def testing_snapshot(
         truth = _ground_truth(line, task)
         truth.update(evaluated(truth, verdicts, thresholds, numbers, _timestamp(ended)))
         yield json.dumps(truth)
+
+
+def held_out_snapshot(
+    lines: Iterable[Line],
+    task: Task,
+    judged: Iterable[Sequence[Judged] | None],
+    labels: Iterable[str],
+    ended: datetime.datetime,
+) -> Iterator[str]:
+    """What is seen in images by who has not learned from them, in the form of a testing snapshot: whatever is
+    seen counts, however unsure it is.
+
+    Args:
+        judged: for each line, as `testing_snapshot` takes it; None if nobody has looked.
+    """
+    looked_at = [(line, each) for line, each in zip(lines, judged, strict=True) if each is not None]
+    everything = dict.fromkeys(labels, _ALL_THAT_IS_SEEN)
+    return testing_snapshot(
+        [line for line, _ in looked_at], task, [each for _, each in looked_at], everything, ended
+    )
 
 
 def _label_result(label: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,29 +103,37 @@ class FrozenHead:
 
     def _fitted(self, rows: Sequence[int]) -> nn.Linear:
         """The layer with the least loss on these rows of features."""
-        features, truth = self._features_read[rows], self._truth[rows]
-        mean = features.mean(0)
-        length = (features - mean).norm(dim=1).mean().clamp(min=1e-6)
-        inputs = (features - mean) / length
-        labels = truth.shape[1]
-        weight = torch.zeros(labels, features.shape[1], requires_grad=True)
-        bias = torch.zeros(labels, requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
+        return fitted(self._features_read[rows], self._truth[rows], exclusive=self._learner.exclusive)
 
-        def loss() -> torch.Tensor:
-            optimizer.zero_grad()
-            logits = functional.linear(inputs, weight, bias)
-            if self._learner.exclusive:
-                fit = functional.cross_entropy(logits, truth)
-            else:
-                fit = functional.binary_cross_entropy_with_logits(logits, truth) * labels
-            total = fit + DECAY * weight.square().sum()
-            total.backward()
-            return total
 
-        optimizer.step(loss)
-        layer = nn.Linear(features.shape[1], labels)
-        with torch.no_grad():
-            layer.weight.copy_(weight / length)
-            layer.bias.copy_(bias - layer.weight @ mean)
-        return layer
+def fitted(features: torch.Tensor, truth: torch.Tensor, *, exclusive: bool) -> nn.Linear:
+    """The layer with the least loss on features (rows, width) with their labels, `truth` (rows, labels).
+
+    Args:
+        exclusive: whether each row has just one label.
+    """
+    mean = features.mean(0)
+    length = (features - mean).norm(dim=1).mean().clamp(min=1e-6)
+    inputs = (features - mean) / length
+    labels = truth.shape[1]
+    weight = torch.zeros(labels, features.shape[1], requires_grad=True)
+    bias = torch.zeros(labels, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = functional.linear(inputs, weight, bias)
+        if exclusive:
+            fit = functional.cross_entropy(logits, truth)
+        else:
+            fit = functional.binary_cross_entropy_with_logits(logits, truth) * labels
+        total = fit + DECAY * weight.square().sum()
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    layer = nn.Linear(features.shape[1], labels)
+    with torch.no_grad():
+        layer.weight.copy_(weight / length)
+        layer.bias.copy_(bias - layer.weight @ mean)
+    return layer

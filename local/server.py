@@ -7,7 +7,7 @@ Environment, read when the server starts:
     AUTH                        true: signatures and policies are checked (MiniStack's)
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
                                 MiniStack's root credential; the engine reads and writes S3 with it
-    LABELLOOP_TRAINING_SECONDS, LABELLOOP_TRAINING_STEPS
+    LABELLOOP_TRAINING_SECONDS, LABELLOOP_TRAINING_STEPS, LABELLOOP_LABEL_CHECK_SECONDS
                                 what learning may spend (see `Budget.from_environment`)
     LABELLOOP_PRETRAINED        what it begins with (see `learning.trunk.chosen_weights`)
     LABELLOOP_ENGINE_FAULTS     1: tests may POST faults of Rekognition to /_labelloop/faults and of functions

@@ -20,7 +20,9 @@ from typing import Any
 import learning
 from learning import evaluation_files
 from learning.export import export_checked
+from learning.held_out import held_out
 from learning.metrics import Judged, judge
+from learning.trunk import packaged_weights
 from learning.types import Evaluation, Example, Progress, Task
 from training_job import manifests
 from training_job.manifests import Line, ManifestError
@@ -29,8 +31,10 @@ logger = logging.getLogger("training_job")
 
 SEED = 20240607
 """Of every training: the same snapshot and the same time give the same model, as far as arithmetic allows."""
-SUMMARY_FILE, TESTED_FILE = "evaluation.json", "evaluation.manifest"
+SUMMARY_FILE, TESTED_FILE, HELD_OUT_FILE = "evaluation.json", "evaluation.manifest", "held-out.manifest"
 """What the model's folder has beside the model: the forms are those of Custom Labels' own files."""
+LABEL_CHECK_SHARE = 0.2
+"""Of the time that learning may take: how much more looking for labels takes that are contradicted."""
 UNTESTED_THRESHOLD = 0.5
 """The assumed threshold of a label of which neither the training nor the evaluation gives one."""
 
@@ -65,9 +69,26 @@ def run(
     shown = [line.example for line in test]
     target.mkdir(parents=True, exist_ok=True)
     evaluation = export_checked(model, target, shown)
+    write_held_out(target, model, [*train, *test], LABEL_CHECK_SHARE * seconds)
     thresholds = dict.fromkeys(model.labels, UNTESTED_THRESHOLD) | dict(model.facts.thresholds)
     write_evaluation(target, version, task, test, evaluation, trained=len(train), thresholds=thresholds)
     return evaluation.f1
+
+
+def write_held_out(target: Path, model: learning.Model, lines: Sequence[Line], seconds: float) -> None:
+    """Write what is seen in images by who has not learned from them; nothing without the pretrained trunk."""
+    weights = packaged_weights()
+    if weights is None:
+        return
+    examples = [line.example for line in lines]
+    seen = held_out(model, examples, weights=weights, seconds=seconds, seed=SEED)
+    judged = [
+        None if each is None else [_document(one) for one in judge(model.task, example, each)]
+        for example, each in zip(examples, seen, strict=True)
+    ]
+    ended = datetime.datetime.now(datetime.UTC)
+    snapshot = evaluation_files.held_out_snapshot(lines, model.task, judged, model.labels, ended)
+    (target / HELD_OUT_FILE).write_text("".join(f"{line}\n" for line in snapshot))
 
 
 def write_evaluation(

@@ -128,6 +128,10 @@ const issues = mistakes.slice(0, 8).map(({ image: its, judged }, n) => ({
   id: String(n).padStart(24, '0'),
   issue_type: issueTypes[n % 4],
   mistakenness: 0.93 - n * 0.08,
+  dataset: n % 2 ? 'TEST' : 'TRAIN',
+  seen_by: (['version', 'version', 'champion', 'near_duplicate'] as const)[n % 4],
+  twin: n % 4 === 3 ? { ...its, state: '' } : null,
+  kept: null,
   image: { ...its, state: '' },
   before: judged.truth,
   after: judged.detection,
@@ -149,5 +153,5 @@ export function labelIssuesAnswer(method: string, url: URL): Answer | null {
     return ok({ issue: id, image: '', verdict: 'accepted', by: 'Rosa', at: new Date().toISOString() })
   }
   const open = issues.filter((one) => !answeredIssues.has(one.id))
-  return ok({ version: 'v7-0123456789ab', issues: open, total: open.length, answered: answeredIssues.size, next: null })
+  return ok({ version: 'v7-0123456789ab', issues: open, total: open.length, answered: answeredIssues.size, kept: 0, training_images: 480, test_images: 120, next: null })
 }

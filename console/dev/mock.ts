@@ -247,7 +247,7 @@ const nothingYet: Record<string, unknown> = {
   '/batches': { batches: [] },
   '/costs': noCosts,
   '/labels': { labels: [] },
-  '/label-issues': { version: 'v1', issues: [], total: 0, answered: 0, next: null },
+  '/label-issues': { version: 'v1', issues: [], total: 0, answered: 0, kept: 0, training_images: 0, test_images: 0, next: null },
   '/admin/tasks': { tasks: [], counts, cursor: null },
   '/admin/reviewers': { reviewers: [] },
   '/admin/applications': { applications: [] },

@@ -138,7 +138,7 @@ export interface paths {
     get: operations["compare_versions"];
   };
   "/api/label-issues": {
-    /** Labels of test images that a version contradicts, the likeliest to be wrong first. */
+    /** Labels that a version contradicts, in the order in which mending them is worth most. */
     get: operations["list_label_issues"];
   };
   "/api/label-issues/{issue}": {
@@ -772,6 +772,15 @@ export interface components {
       overlap: number;
     };
     /**
+     * KeptLabel
+     * @description Who has decided that a label is right.
+     */
+    KeptLabel: {
+      by: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      at: string;
+    };
+    /**
      * Label
      * @description A label that reviewers may use.
      */
@@ -820,7 +829,7 @@ export interface components {
     };
     /**
      * LabelIssue
-     * @description A label that is probably wrong, as a version contradicts it.
+     * @description A label that is probably wrong, as it is contradicted.
      */
     LabelIssue: {
       id: string;
@@ -831,6 +840,13 @@ export interface components {
       issue_type: "loose" | "missing" | "spurious" | "wrong_label";
       /** @description How likely it is wrong, between 0 and 1. */
       mistakenness: number;
+      /** @enum {unknown} */
+      dataset: "TEST" | "TRAIN";
+      /**
+       * @description What contradicts it: `version`, of a training image as models see it that have not learned from it; `champion`, which has not either; `near_duplicate`, an image that looks the same and is labelled otherwise.
+       * @enum {unknown}
+       */
+      seen_by: "champion" | "near_duplicate" | "version";
       image: components["schemas"]["EvaluatedImage"];
       /** @description As it is labelled; null: nothing is. */
       before: components["schemas"]["MistakenObject"] | null;
@@ -838,10 +854,14 @@ export interface components {
       after: components["schemas"]["MistakenDetection"] | null;
       /** @description The other labels of the image. */
       others: components["schemas"]["MistakenObject"][];
+      /** @description That looks the same, and is labelled otherwise. */
+      twin: components["schemas"]["EvaluatedImage"] | null;
+      /** @description Who has decided about the label before; null: nobody. */
+      kept: components["schemas"]["KeptLabel"] | null;
     };
     /**
      * LabelIssues
-     * @description Label issues of a version that nobody has answered, the likeliest to be wrong first.
+     * @description Label issues of a version that nobody has answered, those first that are worth most to mend.
      */
     LabelIssues: {
       version: string;
@@ -849,6 +869,11 @@ export interface components {
       total: number;
       /** @description Label issues of the version that somebody has answered. */
       answered: number;
+      /** @description Label issues about labels that somebody has decided about before. */
+      kept: number;
+      /** @description Training images that were looked at. */
+      training_images: number;
+      test_images: number;
       /** @description The offset of the next page; null after the last. */
       next: number | null;
     };
@@ -2236,16 +2261,17 @@ export interface operations {
       };
     };
   };
-  /** Labels of test images that a version contradicts, the likeliest to be wrong first. */
+  /** Labels that a version contradicts, in the order in which mending them is worth most. */
   list_label_issues: {
     parameters: {
       query?: {
         version?: string;
         offset?: number;
+        kept?: boolean;
       };
     };
     responses: {
-      /** @description Label issues of a version that nobody has answered, the likeliest to be wrong first. */
+      /** @description Label issues of a version that nobody has answered, those first that are worth most to mend. */
       200: {
         content: {
           "application/json": components["schemas"]["LabelIssues"];

@@ -222,8 +222,8 @@ export const getEvaluatedImage = (version: string, image: string, query: URLSear
 export const getComparison = (version: string, query: URLSearchParams) =>
   call<VersionComparison>('GET', `/versions/${id(version)}/comparison?${query.toString()}`)
 /** Label issues of a version; of the newest that was evaluated, if none is named. */
-export const getLabelIssues = (version: string, offset: number) =>
-  call<LabelIssues>('GET', `/label-issues?${new URLSearchParams({ version, offset: String(offset) }).toString()}`)
+export const getLabelIssues = (version: string, offset: number, kept = false) =>
+  call<LabelIssues>('GET', `/label-issues?${new URLSearchParams({ version, offset: String(offset), kept: String(kept) }).toString()}`)
 export const answerLabelIssue = (issue: string, version: string, verdict: 'accepted' | 'rejected') =>
   call<Schemas['IssueAnswer']>('PUT', `/label-issues/${id(issue)}`, { version, verdict })
 export const takeBackAnswer = (issue: string) => call<void>('DELETE', `/label-issues/${id(issue)}`)

@@ -6,10 +6,14 @@ const issue = (rest: Partial<LabelIssue>): LabelIssue => ({
   id: 'a',
   issue_type: 'wrong_label',
   mistakenness: 0.9,
+  dataset: 'TEST',
+  seen_by: 'version',
   image: { image: 'f', url: '', width: 10, height: 10, state: '' },
   before: { label: 'cat', box: null },
   after: { label: 'dog', confidence: 93.6, box: null },
   others: [],
+  twin: null,
+  kept: null,
   ...rest,
 })
 
@@ -19,6 +23,8 @@ describe('a question', () => {
     expect(questionOf(issue({ issue_type: 'missing', before: null }), 'v7').accept).toBe('Add dog')
     expect(questionOf(issue({ issue_type: 'spurious', after: null }), 'v7').text).toBe('Labelled cat. v7 sees nothing there.')
     expect(questionOf(issue({ issue_type: 'loose' }), 'v7').reject).toBe('The box is right')
+    expect(questionOf(issue({ dataset: 'TRAIN' }), 'v7').text).toBe('Labelled cat. A model that has not learned from this image sees dog at 94 %.')
+    expect(questionOf(issue({ seen_by: 'near_duplicate' }), 'v7').text).toBe('Labelled cat. An image that looks the same is labelled dog.')
   })
   test('is drawn with the other labels of the image', () => {
     const others = [{ label: 'cow', box: null }]
@@ -41,7 +47,7 @@ describe('going through them', () => {
     expect(backTo(begun)).toBeNull()
   })
   test('the next page is asked for by what is still open, however many were answered before', () => {
-    const page = { version: 'v7', issues: [issue({ id: 'b' }), issue({ id: 'c' })], total: 3, answered: 1, next: 2 }
+    const page = { version: 'v7', issues: [issue({ id: 'b' }), issue({ id: 'c' })], total: 3, answered: 1, kept: 0, training_images: 0, test_images: 9, next: 2 }
     const loaded = withPage(passed(begun, true), page, 1)
     expect(loaded.issues.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
     expect(nextOffset(loaded)).toBe(2)

@@ -232,3 +232,6 @@ class LabelIssueOptions(Request):
         str, Meta(description="That contradicts the labels. Else the newest version that was evaluated.")
     ] = ""
     offset: Annotated[int, Meta(ge=0, description="How many to pass over.")] = 0
+    kept: Annotated[
+        bool, Meta(description="Instead those about labels that somebody has decided about before.")
+    ] = False

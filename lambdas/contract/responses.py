@@ -740,8 +740,15 @@ class VersionComparison(Response):
     next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
 
 
+class KeptLabel(Response):
+    """Who has decided that a label is right."""
+
+    by: str
+    at: Timestamp
+
+
 class LabelIssue(Response):
-    """A label that is probably wrong, as a version contradicts it."""
+    """A label that is probably wrong, as it is contradicted."""
 
     id: str
     issue_type: Annotated[
@@ -752,21 +759,41 @@ class LabelIssue(Response):
         ),
     ]
     mistakenness: Annotated[float, Meta(description="How likely it is wrong, between 0 and 1.")]
+    dataset: Literal["TRAIN", "TEST"]
+    seen_by: Annotated[
+        Literal["version", "champion", "near_duplicate"],
+        Meta(
+            description="What contradicts it: `version`, of a training image as models see it that have not"
+            " learned from it; `champion`, which has not either; `near_duplicate`, an image that looks the"
+            " same and is labelled otherwise."
+        ),
+    ]
     image: EvaluatedImage
     before: Annotated[MistakenObject | None, Meta(description="As it is labelled; null: nothing is.")]
     after: Annotated[
         MistakenDetection | None, Meta(description="As the version sees it; null: it sees nothing.")
     ]
     others: Annotated[list[MistakenObject], Meta(description="The other labels of the image.")]
+    twin: Annotated[
+        EvaluatedImage | None, Meta(description="That looks the same, and is labelled otherwise.")
+    ]
+    kept: Annotated[
+        KeptLabel | None, Meta(description="Who has decided about the label before; null: nobody.")
+    ]
 
 
 class LabelIssues(Response):
-    """Label issues of a version that nobody has answered, the likeliest to be wrong first."""
+    """Label issues of a version that nobody has answered, those first that are worth most to mend."""
 
     version: str
     issues: list[LabelIssue]
     total: int
     answered: Annotated[int, Meta(description="Label issues of the version that somebody has answered.")]
+    kept: Annotated[
+        int, Meta(description="Label issues about labels that somebody has decided about before.")
+    ]
+    training_images: Annotated[int, Meta(description="Training images that were looked at.")]
+    test_images: int
     next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
 
 

@@ -406,6 +406,7 @@ def strike(target: Target, attacks: list[Attack], seconds: float, tallies: dict[
 VARIABLES = {
     "LABELLOOP_ENGINE_FAULTS": "1",
     "LABELLOOP_TRAINING_STEPS": "5",
+    "LABELLOOP_LABEL_CHECK_SECONDS": "0",
     "LABELLOOP_PRETRAINED": "none",
     "SFN_WAIT_SCALE": "0.3",
 }

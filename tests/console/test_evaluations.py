@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.promote import shadow_answers
+from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.records import ModelVersion
 from tests.fixtures.api_gateway import ANN, Gateway

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.evaluation import issue_file, reading
+from lambdas.domain.evaluation.issue_file import KeptIssues
+from lambdas.domain.evaluation.label_issues import label_issues
+from lambdas.domain.evaluation.records import Detection
 from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.boxes import RelativeBox
 from tests.fixtures.api_gateway import ANN, ApiResponse, Gateway
 from tests.fixtures.console_deployment import BOX, ConsoleDeployment, evaluated_line
+from tests.fixtures.deployment import BUCKET
 
 LABELLED = (Box(**BOX),)
 MENDED = (Box(**{**BOX, "label": "dog"}),)
@@ -145,6 +152,50 @@ def test_labels_that_are_one_by_now_do_not_contradict_each_other(
 ) -> None:
     gateway.ask("POST /api/admin/labels/renaming?label=cat", {"name": "dog"}, who=ANN)
     assert listed(gateway)["total"] == 0
+
+
+def keep(deployment: ConsoleDeployment, version: str, **members: Any) -> None:
+    """Keep the label issue of v1's evaluation as the run of a version does."""
+    thresholds = dict.fromkeys(["cat", "dog"], 0.5)
+    evaluation = reading.read_evaluation(deployment.world.s3, (BUCKET, "training/v1/tested.json"), thresholds)
+    assert evaluation is not None
+    issues = [replace(issue, **members) for issue in label_issues(evaluation)]
+    issue_file.write(deployment.world.s3, BUCKET, version, KeptIssues(tuple(issues), {"TRAIN": 8, "TEST": 2}))
+
+
+def test_what_a_run_has_kept_is_shown(deployment: ConsoleDeployment, gateway: Gateway, image: str) -> None:
+    keep(
+        deployment,
+        "v1",
+        dataset="TRAIN",
+        seen_by="near_duplicate",
+        mistakenness=0.5,
+        twin=f"images/{image}.jpg",
+    )
+    shown = listed(gateway)
+    assert (shown["training_images"], shown["test_images"]) == (8, 2)
+    (issue,) = shown["issues"]
+    assert (issue["dataset"], issue["seen_by"], issue["mistakenness"]) == ("TRAIN", "near_duplicate", 0.5)
+    assert issue["twin"]["image"] == image
+    answer(gateway, issue["id"])
+    assert boxes(deployment, image) == MENDED
+
+
+def test_a_label_that_was_kept_is_not_asked_about_when_another_version_contradicts_it(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    (issue,) = listed(gateway)["issues"]
+    given = answer(gateway, issue["id"], "rejected").document
+    deployment.world.version("v9", f1=0.9, state="trained")
+    seen = Detection("dog", 0.7, RelativeBox("dog", 0.06, 0.07, 0.28, 0.22))
+    keep(deployment, "v9", detection=seen)
+    shown = gateway.ask("GET /api/label-issues?version=v9").document
+    assert (shown["issues"], shown["total"], shown["kept"]) == ([], 0, 1)
+    (again,) = gateway.ask("GET /api/label-issues?version=v9&kept=true").document["issues"]
+    assert again["kept"] == {"by": "rita", "at": given["at"]}
+    assert again["after"]["confidence"] == 70
+    assert answer(gateway, again["id"], version="v9").status == 200, "thought of again"
+    assert boxes(deployment, image)[0].label == "dog"
 
 
 def test_without_an_evaluation_there_is_a_sentence(deployment: ConsoleDeployment, gateway: Gateway) -> None:

@@ -62,6 +62,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Running
         "LABELLOOP_ENGINE_FAULTS": "1",
         # Steps, not seconds: a model has to be as good on a busy machine.
         "LABELLOOP_TRAINING_STEPS": "80",
+        "LABELLOOP_LABEL_CHECK_SECONDS": "3",
         # A step on the pretrained trunk takes twice as long, and these scenes need none.
         "LABELLOOP_PRETRAINED": "none",
         "SFN_WAIT_SCALE": "0.3",

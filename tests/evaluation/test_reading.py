@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.evaluation import file_lines, reading, side_by_side
+from lambdas.domain.evaluation import reading, side_by_side
 from lambdas.domain.evaluation.records import Detection, Evaluation, TrueObject
 from lambdas.domain.shared.boxes import RelativeBox
 
@@ -125,11 +125,12 @@ def test_nothing_that_can_be_read_is_no_evaluation() -> None:
     assert reading.from_lines([b"{", b""], {}) is None
 
 
-def test_no_more_images_than_can_be_read_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_lines, "MAX_IMAGES", 2)
-    lines = [line(f"images/{name}.jpg", ("cat", 0.96, RIGHT)) for name in "abc"]
-    assert (len(read(*lines).images), read(*lines).has_more) == (2, True)
-    assert read(*lines[:2]).has_more is False
+def test_no_more_images_are_read_than_were_asked_for() -> None:
+    lines = [line(f"images/{name}.jpg", ("cat", 0.96, RIGHT)).encode() for name in "abc"]
+    evaluation = reading.from_lines(lines, {}, limit=2)
+    assert evaluation is not None
+    assert (len(evaluation.images), evaluation.has_more) == (2, True)
+    assert read(*(text.decode() for text in lines[:2])).has_more is False
 
 
 def manifest_line(key: str) -> str:

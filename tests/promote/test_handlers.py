@@ -10,7 +10,7 @@ import pytest
 from lambdas import promote
 from lambdas.domain.costs import ledger
 from lambdas.domain.engines.port import EngineError, NotYetError
-from lambdas.domain.promote import shadow_answers
+from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.promote.promotion import OverBudgetError
 from lambdas.domain.shared import clock, lineage
 from lambdas.domain.shared.records import ModelVersion, WaitingImage

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from lambdas.domain.engines import evaluation_files, evaluation_images
 from lambdas.domain.engines.port import Version
+from lambdas.domain.evaluation import reading
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.manifests import classification_entry, detection_entry, entry_line
 from portable import PortableModel
@@ -89,6 +90,10 @@ def test_a_snapshot_becomes_a_model_and_files_that_the_gates_read(
         images = evaluation_images.read(s3, version)
         assert len(images) == 4
         assert {one.truth[0][0] for one in images.values()} == {"blue", "red"}
+    held_out = (target / main.HELD_OUT_FILE).read_bytes().splitlines()
+    looked_at = reading.from_lines(held_out, {})
+    assert looked_at is not None
+    assert len(looked_at.images) == 12, "to learn from and to test with"
 
 
 @pytest.mark.parametrize("snapshot", ["classification"], indirect=True)

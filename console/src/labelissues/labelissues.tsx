@@ -3,10 +3,10 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { answerLabelIssue, getLabelIssues, takeBackAnswer, type LabelIssue, type LabelIssues } from '../api'
 import { Drawn, Legend } from '../evaluation/drawn'
 import '../evaluation/evaluation.css'
-import { search } from '../router'
+import { Link, search } from '../router'
 import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { Button, EmptyState, number, PageHeader, toast } from '../ui'
+import { Button, EmptyState, number, PageHeader, toast, when } from '../ui'
 import { shortName } from '../versions/compare'
 import { backTo, drawnOf, nextOffset, passed, questionOf, withPage, type Progress, type Verdict } from './questions'
 import './labelissues.css'
@@ -15,22 +15,38 @@ import './labelissues.css'
 const AHEAD = 5
 
 export default function WrongLabels() {
-  const version = new URLSearchParams(search.value).get('version') ?? ''
-  const loaded = useLoaded(() => getLabelIssues(version, 0), version)
+  const wanted = new URLSearchParams(search.value)
+  const version = wanted.get('version') ?? ''
+  const kept = wanted.get('kept') === 'true'
+  const loaded = useLoaded(() => getLabelIssues(version, 0, kept), `${version} ${kept}`)
   return (
     <div class="page">
       <PageHeader
         title="Wrong labels"
-        lead="Labels of test images that a model version contradicts, the likeliest to be wrong first. What you accept is mended at once, and can be taken back."
+        lead="Labels that are contradicted, those first that are worth most to mend. What you accept is mended at once, and can be taken back."
       />
       <WhenLoaded of={loaded} label="Loading what is contradicted">
-        {(first) => <Questions key={first.version} first={first} />}
+        {(first) => <Questions key={`${first.version} ${kept}`} first={first} kept={kept} />}
       </WhenLoaded>
     </div>
   )
 }
 
-function Questions({ first }: { first: LabelIssues }) {
+/** What was looked at, and the way to labels that people have decided about before. */
+function LookedAt({ first, kept }: { first: LabelIssues; kept: boolean }) {
+  const other = new URLSearchParams({ version: first.version, ...(kept ? {} : { kept: 'true' }) }).toString()
+  return (
+    <p class="muted">
+      {first.training_images > 0
+        ? `${number(first.training_images)} training and ${number(first.test_images)} test images were looked at.`
+        : `${number(first.test_images)} test images were looked at.`}{' '}
+      {kept && <Link href={`/label-issues?${other}`}>Back to what nobody has decided</Link>}
+      {!kept && first.kept > 0 && <Link href={`/label-issues?${other}`}>{number(first.kept)} that people have decided about are contradicted again</Link>}
+    </p>
+  )
+}
+
+function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
   const [progress, setProgress] = useState<Progress>({ issues: first.issues, at: 0, answered: [], next: first.next })
   const [busy, setBusy] = useState(false)
   const loading = useRef(false)
@@ -41,7 +57,7 @@ function Questions({ first }: { first: LabelIssues }) {
     const offset = nextOffset(progress)
     if (offset === null || loading.current || at < issues.length - AHEAD) return
     loading.current = true
-    getLabelIssues(first.version, offset)
+    getLabelIssues(first.version, offset, kept)
       .then(
         (page) => setProgress((before) => withPage(before, page, answered.length)),
         (error: unknown) => toast(problem(error), 'bad'),
@@ -97,14 +113,18 @@ function Questions({ first }: { first: LabelIssues }) {
   )
   if (!issue)
     return (
+      <>
+      <LookedAt first={first} kept={kept} />
       <EmptyState title={first.total > 0 ? 'That was all' : 'Nothing is contradicted'} action={answered.length > 0 ? undo : undefined}>
         {first.total > 0
           ? 'The next training finds what remains, with the labels as they are now.'
-          : `${shortName(first.version)} contradicts no label that nobody has answered about.`}
+          : `Of ${shortName(first.version)} no label is contradicted that nobody has decided about.`}
       </EmptyState>
+      </>
     )
   return (
     <section aria-label="A contradicted label">
+      <LookedAt first={first} kept={kept} />
       <p class="muted">
         {number(at + 1)} of {number(first.total)}, by {first.version}
         {first.answered > 0 && `; ${number(first.answered)} answered before`}
@@ -128,15 +148,29 @@ interface OneProps {
 }
 function One({ issue, version, busy, onAnswer }: OneProps) {
   const { text, accept, reject } = questionOf(issue, version)
+  const place = issue.dataset === 'TRAIN' ? 'Training' : 'Test'
   return (
     <div class="label-issue">
       <div>
-        <Drawn named image={issue.image} judged={drawnOf(issue)} alt={`Test image ${issue.image.image.slice(0, 12)}`} />
+        <Drawn named image={issue.image} judged={drawnOf(issue)} alt={`${place} image ${issue.image.image.slice(0, 12)}`} />
         <Legend isOpen of={drawnOf(issue)} />
+        {issue.twin?.url && (
+          <figure class="label-twin">
+            <img src={issue.twin.url} alt={`Image ${issue.twin.image.slice(0, 12)}, which looks the same`} loading="lazy" />
+            <figcaption class="muted">An image that looks the same, and is labelled otherwise</figcaption>
+          </figure>
+        )}
       </div>
       <div class="card stack">
         <h2 aria-live="polite">{text}</h2>
-        <p class="muted">{number(issue.mistakenness * 100)} % likely to be wrong, as far as {version} can tell.</p>
+        <p class="muted">
+          {place} image; {number(issue.mistakenness * 100)} % likely to be wrong, as far as can be told.
+        </p>
+        {issue.kept && (
+          <p>
+            Kept by {issue.kept.by} on {when(issue.kept.at)}.
+          </p>
+        )}
         <p class="row">
           <Button kind={issue.mistakenness < 0.5 ? 'plain' : 'primary'} shortcut="A" aria-disabled={busy} onClick={() => onAnswer('accepted')}>
             {accept}

@@ -9,8 +9,21 @@ export interface Question {
   reject: string
 }
 
-export function questionOf({ issue_type, before, after }: LabelIssue, version: string): Question {
-  const seen = after ? `${version} sees ${after.label} at ${Math.round(after.confidence)} %` : `${version} sees nothing there`
+/** Who contradicts a label: of training images never the version, which has learned from them. */
+function seer({ dataset, seen_by }: LabelIssue, version: string): string {
+  if (seen_by === 'champion') return 'The champion'
+  return dataset === 'TRAIN' ? 'A model that has not learned from this image' : version
+}
+
+function seenBy(issue: LabelIssue, version: string): string {
+  const { after, seen_by } = issue
+  if (seen_by === 'near_duplicate') return after ? `An image that looks the same is labelled ${after.label}` : 'On an image that looks the same it is not labelled'
+  return after ? `${seer(issue, version)} sees ${after.label} at ${Math.round(after.confidence)} %` : `${seer(issue, version)} sees nothing there`
+}
+
+export function questionOf(issue: LabelIssue, version: string): Question {
+  const { issue_type, before, after } = issue
+  const seen = seenBy(issue, version)
   const labelled = before?.label ?? ''
   switch (issue_type) {
     case 'wrong_label':
@@ -18,7 +31,7 @@ export function questionOf({ issue_type, before, after }: LabelIssue, version: s
     case 'missing':
       return { text: `Nothing is labelled there. ${seen}.`, accept: `Add ${after?.label ?? ''}`, reject: 'Nothing is missing' }
     case 'loose':
-      return { text: `The box of ${labelled} does not fit what ${version} sees.`, accept: 'Take the model\u2019s box', reject: 'The box is right' }
+      return { text: `The box of ${labelled} does not fit. ${seen}.`, accept: 'Take the model\u2019s box', reject: 'The box is right' }
     default:
       return { text: `Labelled ${labelled}. ${seen}.`, accept: `Remove ${labelled}`, reject: `${labelled} is right` }
   }

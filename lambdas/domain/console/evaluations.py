@@ -10,9 +10,8 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import MAX_BATCH
-from lambdas.domain.evaluation import reading
+from lambdas.domain.evaluation import reading, shadow_answers
 from lambdas.domain.evaluation.records import Evaluation, Source, TestImage, TrueObject
-from lambdas.domain.promote import shadow_answers
 from lambdas.domain.shared import boxes
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.records import ModelVersion

@@ -1,29 +1,33 @@
 """Label issues of a version, for people to go through: those that hold still and are not answered.
 
-A person answers about nothing else than what the version's evaluation shows: which image and which labels a
-label issue is about is never taken from a request.
+A person answers about nothing else than what is kept of the version: which image and which labels a label
+issue is about is never taken from a request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdas.domain.console.evaluations import Evaluated, Evaluations, NoEvaluationError, pixels, states
+from lambdas.domain.evaluation import issue_file
+from lambdas.domain.evaluation.issue_file import KeptIssues
 from lambdas.domain.evaluation.label_issues import LabelIssue
 from lambdas.domain.evaluation.label_issues import label_issues as issues_of
-from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, TrueObject
+from lambdas.domain.evaluation.records import Detection, TestImage, TrueObject
 from lambdas.domain.review.desk import issue_answers
 from lambdas.domain.review.desk.issue_answers import IssueAnswer, LabelOrBox, Verdict
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.boxes import RelativeBox
+from lambdas.domain.shared.boxes import MIN_IOU, RelativeBox, iou
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
 
     from lambdas.domain.review.desk.tasks import ReviewTable
 
@@ -39,6 +43,8 @@ class VersionIssues:
 
     version: str
     issues: tuple[LabelIssue, ...]
+    images: Mapping[str, int]
+    """How many images of each dataset were looked at."""
 
 
 @frozen
@@ -48,54 +54,110 @@ class OpenIssues:
     version: str
     issues: tuple[LabelIssue, ...]
     answered: int
-
-
-def evaluated(evaluations: Evaluations, loop_state: LoopState, version: str) -> Evaluated:
-    """The evaluation of a version; of the newest that has one, if none is named.
-
-    Raises:
-        ApiError: there is none.
-    """
-    if version:
-        return evaluations.read(loop_state, version)
-    for record in loop_state.versions()[:_LOOKED_AT]:
-        if record.f1 is not None:
-            try:
-                return evaluations.read(loop_state, record.id)
-            except NoEvaluationError:
-                continue
-    raise NoEvaluationError("no model version has an evaluation yet: it comes with the end of a training")
+    images: Mapping[str, int]
+    kept: tuple[tuple[LabelIssue, IssueAnswer], ...]
+    """Label issues about labels that somebody has decided on before, when another version raised them."""
 
 
 class IssueFinder:
     """Finds the label issues of versions, and remembers those of the last: one answer follows the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, s3: S3Client, bucket: str, evaluations: Evaluations) -> None:
+        self._s3, self._bucket, self._evaluations = s3, bucket, evaluations
         self._evaluated: Evaluated | None = None
-        self._renamed: dict[str, str] = {}
-        self._issues: tuple[LabelIssue, ...] = ()
+        self._computed: tuple[LabelIssue, ...] = ()
+        self._kept: tuple[str, KeptIssues] | None = None
 
-    def of(self, evaluated: Evaluated, renamed: Mapping[str, str]) -> VersionIssues:
-        """The label issues of a version.
+    def of(self, loop_state: LoopState, version: str, renamed: Mapping[str, str]) -> VersionIssues:
+        """The label issues of a version; of the newest that has some, if none is named.
+
+        Its run has kept them; of a version that was trained before runs did they are those of its evaluation.
 
         Args:
             renamed: what labels are called now that had other names.
+
+        Raises:
+            ApiError: there is no such version, or nothing is known of how it did.
         """
-        if self._evaluated is not evaluated or self._renamed != renamed:
-            self._issues = tuple(issues_of(_under_present_names(evaluated.evaluation, renamed)))
-            self._evaluated, self._renamed = evaluated, dict(renamed)
-        return VersionIssues(evaluated.name, self._issues)
+        if version:
+            name, known = version, self._of_version(loop_state, version)
+        else:
+            name, known = self._newest(loop_state)
+        return VersionIssues(name, _under_present_names(known.issues, renamed), known.images)
+
+    def _newest(self, loop_state: LoopState) -> tuple[str, KeptIssues]:
+        for record in loop_state.versions()[:_LOOKED_AT]:
+            if record.f1 is not None:
+                with suppress(NoEvaluationError):
+                    return record.id, self._of_version(loop_state, record.id)
+        raise NoEvaluationError("no model version has an evaluation yet: it comes with the end of a training")
+
+    def _of_version(self, loop_state: LoopState, version: str) -> KeptIssues:
+        if loop_state.version(version):
+            if self._kept and self._kept[0] == version:
+                return self._kept[1]
+            if kept := issue_file.read(self._s3, self._bucket, version):
+                self._kept = version, kept
+                return kept
+        evaluated = self._evaluations.read(loop_state, version)
+        if self._evaluated is not evaluated:
+            self._evaluated, self._computed = evaluated, tuple(issues_of(evaluated.evaluation))
+        return KeptIssues(self._computed, {"TEST": len(evaluated.evaluation.images)})
 
 
 def open_issues(known: VersionIssues, reviews: ReviewTable, catalogue: Table) -> OpenIssues:
     """What nobody has answered, without images that were withdrawn or labelled otherwise since."""
     answers = issue_answers.answers(reviews)
     mended = _by_image(answers.values())
-    unanswered = [issue for issue in known.issues if issue.id not in answers][:MAX_SHOWN]
-    shown = [replace(issue, image=_as_mended(issue.image, mended)) for issue in unanswered]
-    state = states(catalogue, [issue.image for issue in shown], {})
-    holding = tuple(issue for issue in shown if not state[issue.image.key])
-    return OpenIssues(known.version, holding, sum(issue.id in answers for issue in known.issues))
+    decisions = _Decisions(answers.values())
+    unanswered: list[LabelIssue] = []
+    decided: list[tuple[LabelIssue, IssueAnswer]] = []
+    for issue in known.issues:
+        decision = decisions.about(issue)
+        if decision and decision.version != known.version:
+            decided.append((issue, decision))
+        elif issue.id not in answers and not decision:
+            unanswered.append(issue)
+    decided = decided[:MAX_SHOWN]
+    shown = [replace(issue, image=_as_mended(issue.image, mended)) for issue in unanswered[:MAX_SHOWN]]
+    state = states(catalogue, [issue.image for issue in (*shown, *(issue for issue, _ in decided))], {})
+    return OpenIssues(
+        known.version,
+        tuple(issue for issue in shown if not state[issue.image.key]),
+        sum(issue.id in answers for issue in known.issues),
+        known.images,
+        tuple(one for one in decided if not state[one[0].image.key]),
+    )
+
+
+class _Decisions:
+    """What people have said of labels: this one is right. It holds for the label on that image, whatever a
+    later version says instead."""
+
+    def __init__(self, answers: Iterable[IssueAnswer]) -> None:
+        self._right: dict[tuple[str, LabelOrBox], IssueAnswer] = {}
+        self._not_there: dict[str, list[IssueAnswer]] = {}
+        for given in sorted(answers, key=lambda one: one.at):
+            right = given.before if given.verdict == "rejected" else given.after
+            if right:
+                self._right[given.image, right] = given
+            elif given.verdict == "rejected":
+                self._not_there.setdefault(given.image, []).append(given)
+
+    def about(self, issue: LabelIssue) -> IssueAnswer | None:
+        """The decision about the label that is at issue; None if there is none."""
+        image = issue.image
+        if labelled := _label_or_box(image, issue.truth):
+            return self._right.get((image.sha256, labelled))
+        seen = _label_or_box(image, issue.detection)
+        given = self._not_there.get(image.sha256, [])
+        return next((one for one in given if seen and one.after and _is_alike(seen, one.after)), None)
+
+
+def _is_alike(one: LabelOrBox, other: LabelOrBox) -> bool:
+    if one.label != other.label:
+        return False
+    return one.box is None or other.box is None or iou(one.box, other.box) >= MIN_IOU
 
 
 def answer(
@@ -188,22 +250,27 @@ def _true_object(image: TestImage, thing: LabelOrBox) -> TrueObject:
     return TrueObject(thing.label, RelativeBox(thing.label, *sides))
 
 
-def _under_present_names(evaluation: Evaluation, names: Mapping[str, str]) -> Evaluation:
-    """The evaluation with the names that labels have now; of labels that are one by now, the lower floor."""
+def _under_present_names(issues: Iterable[LabelIssue], names: Mapping[str, str]) -> tuple[LabelIssue, ...]:
+    """The label issues with the names that labels have now; without those of labels that are one by now."""
     if not names:
-        return evaluation
-    images = tuple(
-        replace(
-            image,
-            truths=tuple(replace(truth, label=names.get(truth.label, truth.label)) for truth in image.truths),
-            detections=tuple(
-                replace(seen, label=names.get(seen.label, seen.label)) for seen in image.detections
-            ),
-        )
-        for image in evaluation.images
+        return tuple(issues)
+    renamed = (_renamed(issue, names) for issue in issues)
+    return tuple(
+        issue
+        for issue in renamed
+        if issue.issue_type != "wrong_label"
+        or issue.truth is None
+        or issue.detection is None
+        or issue.truth.label != issue.detection.label
     )
-    floors: dict[str, float] = {}
-    for label, floor in evaluation.floors.items():
-        name = names.get(label, label)
-        floors[name] = min(floor, floors.get(name, floor))
-    return replace(evaluation, images=images, floors=floors)
+
+
+def _renamed(issue: LabelIssue, names: Mapping[str, str]) -> LabelIssue:
+    truths = tuple(replace(truth, label=names.get(truth.label, truth.label)) for truth in issue.image.truths)
+    truth, seen = issue.truth, issue.detection
+    return replace(
+        issue,
+        image=replace(issue.image, truths=truths),
+        truth=truths[issue.image.truths.index(truth)] if truth else None,
+        detection=replace(seen, label=names.get(seen.label, seen.label)) if seen else None,
+    )

@@ -89,6 +89,9 @@ class Version:
     """To which the engine may add units by itself; 0: it adds none."""
     tested: tuple[str, str] | None = None
     """Bucket and key of the evaluation of each test image."""
+    held_out: tuple[str, str] | None = None
+    """Bucket and key of what is seen in images, training images too, by who has not learned from them. Where
+    the engine leaves no such file, there is no such object."""
     training_began_at: str = ""
     training_ended_at: str = ""
     is_always_on: bool = False

@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.evaluation import file_lines
 from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, Thresholds, TrueObject
 from lambdas.domain.shared import manifests
-from lambdas.domain.shared.annotation import Kind
+from lambdas.domain.shared.annotation import Annotation, Kind
 from lambdas.domain.shared.boxes import RelativeBox
 
 if TYPE_CHECKING:
@@ -34,23 +34,28 @@ class _Line:
     kind: Kind
 
 
-def read_evaluation(s3: S3Client, file: tuple[str, str], thresholds: Thresholds) -> Evaluation | None:
+def read_evaluation(
+    s3: S3Client, file: tuple[str, str], thresholds: Thresholds, limit: int = file_lines.MAX_IMAGES
+) -> Evaluation | None:
     """A training's evaluation; None if there is no such file, or nothing in it can be read.
 
     Args:
         file: its bucket and key.
         thresholds: the version's assumed thresholds, as far as they are known.
+        limit: how many images are read at most.
     """
     texts = file_lines.read_lines(s3, file)
-    return None if texts is None else from_lines(texts, thresholds)
+    return None if texts is None else from_lines(texts, thresholds, limit)
 
 
-def from_lines(texts: Iterable[bytes], thresholds: Thresholds) -> Evaluation | None:
+def from_lines(
+    texts: Iterable[bytes], thresholds: Thresholds, limit: int = file_lines.MAX_IMAGES
+) -> Evaluation | None:
     """The evaluation that these lines are; None if none of them can be read."""
     lines: list[_Line] = []
     unread, has_more = 0, False
     for text in texts:
-        if len(lines) == file_lines.MAX_IMAGES:
+        if len(lines) == limit:
             has_more = True
             break
         if not text.strip():
@@ -88,17 +93,22 @@ def from_answers(
         if entry.source_key not in missing:
             continue
         missing.discard(entry.source_key)
-        width, height = entry.image_size or (0, 0)
         if entry.kind == "detection":
             kind = "detection"
-        truths = [
-            TrueObject(box.label, _relative(box.label, vars(box), width, height)) for box in entry.boxes
-        ] or [TrueObject(label) for label in entry.labels]
         seen = (_answered(detection) for detection in answers[entry.source_key])
-        images.append(TestImage(entry.source_key, width, height, tuple(truths), _surest_first(seen)))
+        images.append(replace(as_labelled(entry), detections=_surest_first(seen)))
     if not images:
         return None
     return Evaluation("endpoint", kind, tuple(images), _floors(images, thresholds))
+
+
+def as_labelled(entry: Annotation) -> TestImage:
+    """An image as a manifest's entry labels it; nothing is seen on it."""
+    width, height = entry.image_size or (0, 0)
+    truths = [
+        TrueObject(box.label, _relative(box.label, vars(box), width, height)) for box in entry.boxes
+    ] or [TrueObject(label) for label in entry.labels]
+    return TestImage(entry.source_key, width, height, tuple(truths), ())
 
 
 def _answered(detection: Mapping[str, Any]) -> Detection:

@@ -53,7 +53,7 @@ class TestImage:
     @property
     def sha256(self) -> str:
         """The hash that names the image in the catalogue."""
-        return self.key.rpartition("/")[2].partition(".")[0]
+        return sha256_of(self.key)
 
     def size_of(self, thing: TrueObject | Detection) -> Size | None:
         """How large an object is, by the area of its box; None of a label of the whole image.
@@ -65,6 +65,11 @@ class TestImage:
         scale = min(1.0, TRAINING_SIDE / max(self.width, self.height))
         area = thing.box.width * self.width * thing.box.height * self.height * scale**2
         return "small" if area < _SMALL**2 else "medium" if area < _MEDIUM**2 else "large"
+
+
+def sha256_of(key: str) -> str:
+    """The hash that names an image in the catalogue, by the image's key."""
+    return key.rpartition("/")[2].partition(".")[0]
 
 
 @dataclass(frozen=True)

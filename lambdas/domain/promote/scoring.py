@@ -8,17 +8,15 @@ missed, and the overall F1 is the labels' mean.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lambdas.domain.evaluation.shadow_answers import Detections
 from lambdas.domain.shared import boxes, comparison
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Counts, ImageCounts
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import LabelScore, Scores
-
-Detections = Sequence[Mapping[str, Any]]
-"""What a version sees on an image, as Detector.detect_labels returns it."""
 
 
 @frozen

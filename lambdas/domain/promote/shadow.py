@@ -20,9 +20,10 @@ from lambdas.domain.engines.port import (
     NotYetError,
     Version,
 )
-from lambdas.domain.promote import crossing, promotion, shadow_answers, shadow_gate
+from lambdas.domain.evaluation import shadow_answers
+from lambdas.domain.evaluation.shadow_answers import Answers
+from lambdas.domain.promote import crossing, promotion, shadow_gate
 from lambdas.domain.promote.scoring import GroundTruth, count, score
-from lambdas.domain.promote.shadow_answers import Answers
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
 from lambdas.domain.shared import clock, comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox

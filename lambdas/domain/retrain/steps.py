@@ -27,6 +27,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "bring the datasets to the snapshot": ("SyncDatasets", "WaitForDatasets"),
     "train the model": ("Train", "WaitForSlot", "WatchTraining", "WaitForTraining"),
     "evaluation gate": ("Evaluate",),
+    "look for wrong labels": ("FindLabelIssues",),
     "promote": ("Promote",),
     "report": ("Report",),
 }

@@ -137,6 +137,10 @@ class Tuning:
     shadow_test_images: int = 100
     """Test images that the shadow gate sends to the endpoints of challenger and champion. The more there are,
     the smaller a difference it can tell from chance; all have to be answered within 15 minutes."""
+    label_check_detections: int = 200
+    """Training images that the champion is asked about after each training, if it runs, for labels that it
+    contradicts: of those that it was not trained on itself. Each is a detection. Engines that look at their
+    training images by themselves need none; 0 asks about none."""
     min_inference_units: int = 1
     """Inference units that a model version is started with, at least. Each costs money by the hour; the quota
     is 5 for a model unless AWS has raised it."""

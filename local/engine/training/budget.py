@@ -30,6 +30,19 @@ class Budget:
         return cls(seconds, _positive(environment, "LABELLOOP_TRAINING_STEPS", int))
 
 
+def label_check_seconds(environment: Mapping[str, str] = os.environ) -> float:
+    """How long a training may look for wrong labels: LABELLOOP_LABEL_CHECK_SECONDS, 120 unless
+    set; 0: it does not.
+
+    Raises:
+        ValueError: it is not 0, nor a number above.
+    """
+    name = "LABELLOOP_LABEL_CHECK_SECONDS"
+    if environment.get(name) in ("0", "0.0"):
+        return 0.0
+    return _positive(environment, name, float) or 120.0
+
+
 def _positive(environment: Mapping[str, str], name: str, kind: type[T]) -> T | None:
     text = environment.get(name)
     if not text:

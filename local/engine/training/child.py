@@ -10,19 +10,20 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import learning
 from learning.export import export_checked
+from learning.held_out import held_out
 from learning.metrics import Judged, judge
 from learning.trunk import chosen_weights
 from learning.types import Box, Evaluation, Example, Progress, Task
 from local.engine import children
 from local.engine.training import metrics, progress
-from local.engine.training.budget import Budget
+from local.engine.training.budget import Budget, label_check_seconds
 
 SEED = 20240607
 """The seed of every training: the same datasets and the same time give the same model, as far as arithmetic
@@ -36,7 +37,7 @@ REPORT_SECONDS = 0.5
 def run(directory: Path, budget: Budget) -> None:
     """Learn from job.json in the directory, within the budget.
 
-    Leaves model/, predictions.jsonl and evaluation.json there, and progress.json as it goes.
+    Leaves model/, predictions.jsonl, held_out.jsonl and evaluation.json there, and progress.json as it goes.
     """
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     job = json.loads((directory / "job.json").read_text())
@@ -54,7 +55,31 @@ def run(directory: Path, budget: Budget) -> None:
     )
     model.save(directory / "model")
     evaluation = export_checked(model, directory / "model", test, progress=reporter.testing)
+    if seconds := label_check_seconds():
+        write_held_out(directory, model, [*train, *test], seconds, reporter.checking)
     write_evaluation(directory, model.task, train, test, evaluation, thresholds=model.facts.thresholds)
+
+
+def write_held_out(
+    directory: Path,
+    model: learning.Model,
+    examples: Sequence[Example],
+    seconds: float,
+    report: Callable[[float], None],
+) -> None:
+    """Write held_out.jsonl, with a line for each image to learn from and then for each to test with: what is
+    seen by who has not learned from it, null if nothing was.
+
+    It needs the pretrained trunk; without it there is no such file.
+    """
+    weights = chosen_weights(os.environ.get(WEIGHTS_VARIABLE, ""))
+    if weights is None:
+        return
+    predictions = held_out(model, examples, weights=weights, seconds=seconds, seed=SEED, progress=report)
+    with (directory / "held_out.jsonl").open("w") as file:
+        for example, seen in zip(examples, predictions, strict=True):
+            judged = None if seen is None else [_judged(one) for one in judge(model.task, example, seen)]
+            file.write(json.dumps(judged) + "\n")
 
 
 def write_evaluation(
@@ -106,6 +131,10 @@ class _Reporter:
     def testing(self, fraction: float) -> None:
         if fraction == 1 or time.monotonic() - self._reported >= REPORT_SECONDS:
             self._report(replace(self._last, phase="testing", fraction=fraction))
+
+    def checking(self, fraction: float) -> None:
+        if time.monotonic() - self._reported >= REPORT_SECONDS:
+            self._report(replace(self._last, phase="checking", fraction=fraction))
 
     def _report(self, state: progress.State) -> None:
         self._reported = time.monotonic()

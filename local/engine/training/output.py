@@ -24,6 +24,8 @@ TRAINING_VALIDATION = "TrainingManifestWithValidation"
 TESTING_VALIDATION = "TestingManifestWithValidation"
 TRAINING_SNAPSHOT = "TrainingGroundTruth"
 TESTING_SNAPSHOT = "TestingGroundTruth"
+HELD_OUT = "HeldOutPredictions"
+"""Custom Labels leaves no such file: what is seen in images by who has not learned from them."""
 _FILES = (
     EVALUATION_SUMMARY,
     MANIFEST_SUMMARY,

@@ -14,7 +14,7 @@ FILE = "progress.json"
 class State:
     """How far a training is, `seconds` after its beginning; no two states of one training are the same."""
 
-    phase: Literal["learning", "testing"]
+    phase: Literal["learning", "testing", "checking"]
     fraction: float
     """How much of the phase is done, 0 to 1."""
     seconds: float
@@ -26,8 +26,10 @@ class State:
         """The state as the version's StatusMessage."""
         if self.phase == "learning":
             text = f"The model is being trained: {self.fraction:.0%}, step {self.step}"
-        else:
+        elif self.phase == "testing":
             text = f"The model is being tested: {self.fraction:.0%}"
+        else:
+            text = f"The labels are being checked: {self.fraction:.0%}"
         return f"{text}." if self.f1 is None else f"{text}, F1 of validation images {self.f1:.2f}."
 
 

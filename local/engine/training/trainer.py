@@ -30,10 +30,11 @@ from local.engine.manifests.errors import CANNOT_WRITE_OUTPUT
 from local.engine.model_directory import version_directory
 from local.engine.storage.store import Store
 from local.engine.training import progress
-from local.engine.training.budget import Budget
+from local.engine.training.budget import Budget, label_check_seconds
 from local.engine.training.data import ManifestFileError, TrainingData
 from local.engine.training.output import (
     EVALUATION_SUMMARY,
+    HELD_OUT,
     TESTING_SNAPSHOT,
     TRAINING_SNAPSHOT,
     CannotWriteError,
@@ -99,7 +100,9 @@ Learner = Callable[[Path, Budget, threading.Event], None]
 """Learn from job.json in the directory and leave model/ and evaluation.json there, within the budget and
 until the event is set; TrainingFailedError says why not. progress.json says how far it is.
 
-predictions.jsonl, if there is one, has a line for each test example: a list of evaluation_files.Judged."""
+predictions.jsonl, if there is one, has a line for each test example: a list of evaluation_files.Judged.
+held_out.jsonl likewise, for each example to learn from and then for each to test with: what is seen in it by
+who has not learned from it, or null."""
 
 
 class ProgressWatchdog:
@@ -158,6 +161,7 @@ class LocalTrainer:
         self._state = state
         self._learner = learner
         self._budget = Budget.from_environment()
+        label_check_seconds()  # What cannot be used is said before a training has taken its time.
         self._ended = threading.Event()
         self._waiting: queue.Queue[TrainingRequest | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)
@@ -194,7 +198,7 @@ class LocalTrainer:
             details.clear()
         finally:
             shutil.rmtree(directory / "images", ignore_errors=True)
-            for name in ("job.json", "predictions.jsonl", progress.FILE):
+            for name in ("job.json", "predictions.jsonl", "held_out.jsonl", progress.FILE):
                 (directory / name).unlink(missing_ok=True)
         ended = time.time()
         details["TrainingEndTimestamp"] = ended
@@ -255,6 +259,7 @@ def _write_results(
         TESTING_SNAPSHOT,
         evaluation_files.testing_snapshot(data.tested(), data.task, judged, thresholds, ended),
     )
+    _write_held_out(data, output, directory / "held_out.jsonl", ended)
     summary = evaluation_files.evaluation_summary(evaluation, data.labels, request.version_arn, ended)
     return {
         "TrainingDataResult": {"Output": trained},
@@ -264,6 +269,19 @@ def _write_results(
             "Summary": output.put_json(EVALUATION_SUMMARY, summary),
         },
     }
+
+
+def _write_held_out(data: TrainingData, output: Output, path: Path, ended: datetime.datetime) -> None:
+    """Write what is seen in images by who has not learned from them, as an evaluation of all of them.
+
+    Custom Labels leaves no such file; nothing in the version's description names it.
+    """
+    if not path.exists():
+        return
+    lines = [*data.trained(), *data.tested()]
+    verdicts = [json.loads(text) for text in path.read_text().splitlines()]
+    snapshot = evaluation_files.held_out_snapshot(lines, data.task, verdicts, data.labels, ended)
+    output.put_manifest(HELD_OUT, snapshot)
 
 
 def _judged(path: Path, images: int) -> Iterator[list[dict[str, Any]]]:

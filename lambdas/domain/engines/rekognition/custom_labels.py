@@ -299,9 +299,19 @@ def _version(description: ProjectVersionDescriptionTypeDef) -> Version:
         inference_units=description.get("MinInferenceUnits", 1),
         max_inference_units=description.get("MaxInferenceUnits", 0),
         tested=_tested(description),
+        held_out=_held_out(_tested(description)),
         training_began_at=_iso(description.get("CreationTimestamp")),
         training_ended_at=_iso(description.get("TrainingEndTimestamp")),
     )
+
+
+def _held_out(tested: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Where the embedded stack leaves what was seen in training images; Custom Labels leaves no such file."""
+    if tested is None:
+        return None
+    bucket, key = tested
+    folder, _, name = key.rpartition("/")
+    return bucket, f"{folder}/{name.replace('TestingGroundTruth', 'HeldOutPredictions', 1)}"
 
 
 def _iso(moment: datetime | None) -> str:

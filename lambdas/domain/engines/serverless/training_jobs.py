@@ -19,7 +19,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import SERVERLESS_SUFFIX
 
-SUMMARY_FILE, TESTED_FILE = "evaluation.json", "evaluation.manifest"
+SUMMARY_FILE, TESTED_FILE, HELD_OUT_FILE = "evaluation.json", "evaluation.manifest", "held-out.manifest"
 """What the script leaves beside the model."""
 VOLUME_GB = 50
 """For the images, which are 250,000 at most, and the container."""
@@ -219,6 +219,7 @@ def _version(described: Any, deployment: str) -> Version:
         f1=None,
         summary=(bucket, f"{prefix}/{SUMMARY_FILE}") if is_trained else None,
         tested=(bucket, f"{prefix}/{TESTED_FILE}") if is_trained else None,
+        held_out=(bucket, f"{prefix}/{HELD_OUT_FILE}") if is_trained else None,
         # A job that has failed is billed, too. Of a spot machine these are fewer than it took: times the full
         # price they are what it cost.
         billable_seconds=described.get("BillableTimeInSeconds", 0) if status in _ENDED else 0,

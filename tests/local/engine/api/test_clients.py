@@ -32,7 +32,11 @@ OTHER_PROJECTS = ("first", "second", "third")
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """MiniStack and the engine, with nothing deployed but a bucket with images and manifests."""
-    variables = {"LABELLOOP_TRAINING_SECONDS": str(TRAINING_SECONDS), "LABELLOOP_ENGINE_FAULTS": "1"}
+    variables = {
+        "LABELLOOP_TRAINING_SECONDS": str(TRAINING_SECONDS),
+        "LABELLOOP_LABEL_CHECK_SECONDS": "0",
+        "LABELLOOP_ENGINE_FAULTS": "1",
+    }
     with stack_in(tmp_path_factory.mktemp("clients"), variables=variables) as started:
         s3 = as_root(started, "s3")
         s3.create_bucket(Bucket=BUCKET)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine.training.budget import Budget
+from local.engine.training.budget import Budget, label_check_seconds
 
 SECONDS, STEPS = "LABELLOOP_TRAINING_SECONDS", "LABELLOOP_TRAINING_STEPS"
 
@@ -31,3 +31,10 @@ def test_steps_may_be_more_than_a_floating_point_number_can_be() -> None:
 def test_what_is_no_number_above_zero_is_refused(name: str, text: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is '{text}'; it has to be a number above 0"):
         Budget.from_environment({name: text})
+
+
+def test_labels_are_checked_for_as_long_as_is_said() -> None:
+    name = "LABELLOOP_LABEL_CHECK_SECONDS"
+    assert [label_check_seconds({name: each}) for each in ("", "0", "7.5")] == [120.0, 0.0, 7.5]
+    with pytest.raises(ValueError, match=f"{name} is 'long'"):
+        label_check_seconds({name: "long"})

@@ -84,6 +84,14 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
 
     states: list[State] = []
     monkeypatch.setattr(training_child, "REPORT_SECONDS", 0.0)
+
+    def look(model: Model, examples: Sequence[Example], **wanted: Any) -> list[Any]:
+        assert wanted["seconds"] == 9
+        wanted["progress"](0.5)
+        return [(Prediction("a", 60.0),), None, (), None]
+
+    monkeypatch.setattr(training_child, "held_out", look)
+    monkeypatch.setenv("LABELLOOP_LABEL_CHECK_SECONDS", "9")
     monkeypatch.setattr("learning.train", train)
     monkeypatch.setattr(
         training_child,
@@ -101,8 +109,13 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
         ("learning", 1.0, 20, 0.7),
         ("testing", 0.5, 20, 0.7),
         ("testing", 1.0, 20, 0.7),
+        ("checking", 0.5, 20, 0.7),
     ]
+    assert states[-1].message() == "The labels are being checked: 50%, F1 of validation images 0.70."
     assert json.loads((tmp_path / "evaluation.json").read_text())["f1"] == 1
+    first, *others = (json.loads(text) for text in (tmp_path / "held_out.jsonl").read_text().splitlines())
+    assert [(one["label"], one["confidence"], one["present"]) for one in first] == [("a", 60.0, True)]
+    assert (others[0], others[2]) == (None, None)
 
 
 # How long it is waited for

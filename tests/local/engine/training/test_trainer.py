@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from lambdas.domain.evaluation import reading
 from local.engine import splitting
 from local.engine.access.s3 import NoObjectError
 from local.engine.model_directory import version_directory
@@ -43,6 +44,7 @@ class Training:
         self.versions = Versions()
         self.jobs: list[dict[str, Any]] = []
         self.predict: Callable[[dict[str, Any]], list[dict[str, Any]]] | None = None
+        self.held_out: list[list[dict[str, Any]] | None] | None = None
         self.thresholds = {"cat": 0.6, "dog": 0.3}
         self.learn_error: Exception | None = None
         self.images_seen = 0
@@ -83,6 +85,10 @@ class Training:
         if self.predict:
             lines = [json.dumps(self.predict(example)) for example in job["test"]]
             (directory / "predictions.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        if self.held_out is not None:
+            (directory / "held_out.jsonl").write_text(
+                "".join(f"{json.dumps(one)}\n" for one in self.held_out)
+            )
         labels = [
             {"label": label, "f1": 0.8, "precision": 0.75, "recall": 0.85, "test_images": 1}
             | {"assumed_threshold": threshold}
@@ -111,6 +117,26 @@ def key_of(described: dict[str, Any], *path: str) -> str:
     if "Assets" in described:
         described = described["Assets"][0]["GroundTruthManifest"]
     return str(described["S3Object"]["Name"])
+
+
+def test_what_is_seen_by_who_has_not_learned_lies_beside_the_other_files(training: Training) -> None:
+    training.run(TRAIN, TEST)
+    assert not any("HeldOut" in key for _, key in training.objects.held), "the learner has left none"
+    wrong = {"label": "dog", "confidence": 55.5, "present": False, "box": None}
+    missed = {"label": "cat", "confidence": 0.0, "present": True, "box": None}
+    training.held_out = [[wrong, missed], None, None, [{**wrong, "present": True}]]
+    training.run(TRAIN, TEST)
+    text = training.objects.held[BUCKET, f"{OUT}/HeldOutPredictions-pets-v1.json"]
+    known = reading.from_lines(text.splitlines(), {})
+    assert known is not None
+    assert [(image.key, image.truths[0].label) for image in known.images] == [
+        ("a.png", "cat"),
+        ("d.png", "dog"),
+    ]
+    assert [[(one.label, one.confidence) for one in image.detections] for image in known.images] == [
+        [("dog", 0.555)],
+        [("dog", 0.555)],
+    ]
 
 
 def test_every_file_is_where_the_description_says(training: Training) -> None:

@@ -1,4 +1,4 @@
-"""What each version has answered about test images, kept so that later versions can be held against it.
+"""What each version has answered about images, kept so that later versions can be held against it.
 
 Of a version that no longer runs nothing else is left to compare with on the same images. Detections are kept
 and not how right they were: whether they are right depends on the image's labels, which people correct.
@@ -7,18 +7,18 @@ and not how right they were: whether they are right depends on the image's label
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.promote.scoring import Detections
-
 MAX_IMAGES = 5000
 """Of a version that are kept; the ones asked about last."""
 
-Answers = Mapping[str, "Detections"]
+Detections = Sequence[Mapping[str, Any]]
+"""What a version sees on an image, as Detector.detect_labels returns it."""
+Answers = Mapping[str, Detections]
 """Detections by the image's key."""
 
 
