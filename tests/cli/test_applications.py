@@ -152,7 +152,7 @@ def asked(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     for detection in (OLD, LATER, NEW):
         table.keep(detection)
         table.note_caller(detection.application, 0, detection.expires_at)
-    table.count_request("cameras", 100, 0)
+    table.add_requests("cameras", 0, 1)
     return cli
 
 

@@ -1,8 +1,8 @@
 """An application's question about one image: asked, answered, kept, and proposed for review.
 
 What does not need the champion's answer is done while it looks: the request is counted, its idempotency key
-taken, its image stored. So an application that has made as many requests as it may, or repeats one, may cost
-a detection that it does not get; of one that goes on asking, only the first.
+taken, its image stored. So an application that repeats a request, or has made as many as it may by another
+process, may cost a detection that it does not get; of one that goes on asking, only the first.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from lambdas.domain.applications import records, storage
 from lambdas.domain.applications.directory import Application
+from lambdas.domain.applications.rates import Rates
 from lambdas.domain.applications.recent_state import RecentState
 from lambdas.domain.applications.records import Claim, Detection, Records
 from lambdas.domain.detect import champion, unusable_images
@@ -144,12 +145,11 @@ class _Request:
 
 
 class Desk:
-    """Where applications ask. One for each process: it remembers who has asked too much."""
+    """Where applications ask. One for each process: it remembers how much they have asked."""
 
     def __init__(self, services: Services) -> None:
         self._s = services
-        self._full: dict[str, int] = {}
-        """Applications that may ask no more in a minute: that minute."""
+        self._rates = Rates(services.records)
         self._told_at = 0.0
         self._noted: dict[str, float] = {}
         """When it was last noted that an application asks."""
@@ -167,7 +167,8 @@ class Desk:
             ApiError: there is no answer; it says what to do.
         """
         now = clock.seconds()
-        self._check_rate(application, now)
+        if self._rates.is_full(application, now):
+            raise _too_many(application, now)
         _check_key(idempotency_key)
         id = records.new_id(now)
         try:
@@ -175,14 +176,14 @@ class Desk:
             image = self._image(application, sent, id, self._s.tiling(self.tuning(), options.tile))
         except ApiError:
             # What is refused costs as well, and is counted like others.
-            if not self._s.records.count_request(application.id, application.rate, now):
-                raise self._too_many(application, now) from None
+            if not self._rates.count(application, now):
+                raise _too_many(application, now) from None
             raise
         digest = _digest(sent, options) if idempotency_key else ""
         request = _Request(application, id, now, image, options, digest)
         # First, as it takes the longest; but an image in tiles is counted before it is paid for as so many.
         answered = self._start(self._answer, request) if image.detections == 1 else None
-        counted = self._start(self._s.records.count_request, application.id, application.rate, now)
+        counted = self._start(self._rates.count, application, now)
         claimed = self._claim(request, idempotency_key) if idempotency_key else None
         try:
             return self._answered(request, answered, counted, claimed)
@@ -201,11 +202,11 @@ class Desk:
         claimed: Future[Claim | None] | None,
     ) -> Detection:
         if answered is None and not (counted.result() and self._count_tiles(request)):
-            raise self._too_many(request.application, request.now)
+            raise _too_many(request.application, request.now)
         stored = self._store(request.image)
         answered = answered or self._start(self._answer, request)
         if not counted.result():
-            raise self._too_many(request.application, request.now)
+            raise _too_many(request.application, request.now)
         if claimed and (earlier := claimed.result()):
             return self._repeat(request, earlier)
         answer = answered.result()
@@ -268,28 +269,12 @@ class Desk:
 
     def _count(self, application: Application) -> None:
         now = clock.seconds()
-        self._check_rate(application, now)
-        if not self._s.records.count_request(application.id, application.rate, now):
-            raise self._too_many(application, now)
+        if not self._rates.count(application, now):
+            raise _too_many(application, now)
 
     def _count_tiles(self, request: _Request) -> bool:
         """Count an image in tiles as so many requests, before it is paid for as so many."""
-        application, more = request.application, request.image.detections - 1
-        return self._s.records.count_request(application.id, application.rate, request.now, number=more)
-
-    def _check_rate(self, application: Application, now: float) -> None:
-        if self._full.get(application.id) == _window(now):
-            raise self._too_many(application, now)
-
-    def _too_many(self, application: Application, now: float) -> ApiError:
-        self._full[application.id] = _window(now)
-        left = max(1, round(records.WINDOW_SECONDS - now % records.WINDOW_SECONDS))
-        return ApiError(
-            429,
-            "too_many_requests",
-            f"this application may make {application.rate} requests a minute; try again in {left} seconds",
-            retry_after=left,
-        )
+        return self._rates.count(request.application, request.now, request.image.detections - 1)
 
     def _check_labels(self, labels: tuple[str, ...]) -> None:
         """Raise ApiError for a label that no version ever had: nothing could be answered about it.
@@ -556,6 +541,16 @@ def too_large() -> ApiError:
     )
 
 
+def _too_many(application: Application, now: float) -> ApiError:
+    left = max(1, round(records.WINDOW_SECONDS - now % records.WINDOW_SECONDS))
+    return ApiError(
+        429,
+        "too_many_requests",
+        f"this application may make {application.rate} requests a minute; try again in {left} seconds",
+        retry_after=left,
+    )
+
+
 def _question(tuning: Tuning, options: Options) -> Question:
     """What people may want to review, and what the application wants to know."""
     question = proposals.question(tuning)
@@ -635,10 +630,6 @@ def _digest(sent: bytes | str, options: Options) -> str:
 def _seconds(time: str) -> int:
     """A time in seconds since 1970; 0 if there is none."""
     return int(clock.parse(time).timestamp()) if time else 0
-
-
-def _window(now: float) -> int:
-    return int(now // records.WINDOW_SECONDS)
 
 
 def _plain(label: Mapping[str, Any]) -> dict[str, Any]:

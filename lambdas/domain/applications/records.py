@@ -172,29 +172,23 @@ class Records:
 
     # Rates
 
-    def count_request(self, application: str, rate: int, now: float, *, number: int = 1) -> bool:
-        """Count a request in the current minute: False if the application has made as many as it may.
+    def add_requests(self, application: str, minute: int, number: int) -> int:
+        """Add to the requests that an application has made in a minute: how many those are now.
 
         Args:
-            number: as how many requests it counts.
+            minute: its number since 1970.
         """
-        window = int(now // WINDOW_SECONDS)
-        try:
-            self._table.update_item(
-                Key={"application": application, "id": f"rate#{window}"},
-                UpdateExpression="SET expires_at = :expires_at ADD requests :number",
-                ConditionExpression="attribute_not_exists(requests) OR requests < :rate",
-                ExpressionAttributeValues={
-                    ":expires_at": (window + 2) * WINDOW_SECONDS + DAY_SECONDS,
-                    ":number": number,
-                    ":rate": rate,
-                },
-            )
-        except ClientError as error:
-            if not is_condition_failure(error):
-                raise
-            return False
-        return True
+        updated = self._table.update_item(
+            Key={"application": application, "id": f"rate#{minute}"},
+            UpdateExpression="SET expires_at = :expires_at ADD requests :number",
+            ExpressionAttributeValues={
+                ":expires_at": (minute + 2) * WINDOW_SECONDS + DAY_SECONDS,
+                ":number": number,
+            },
+            ReturnValues="UPDATED_NEW",
+        )
+        requests: Any = updated["Attributes"]["requests"]
+        return int(requests)
 
     def use(self, application: str, rate: int, now: float) -> Use:
         """How much an application has asked in the last day.
