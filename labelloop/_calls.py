@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -61,6 +61,37 @@ class Pause:
 
 
 Call: TypeAlias = Generator[Request | Pause, Any, T]
+FAILURES = (httpx.TransportError, ApiError)
+"""What a request may raise that a call has to hear of."""
+
+
+class UnderWay(Generic[T]):
+    """A call that is being made: what is to be done next, and in the end its result."""
+
+    result: T
+
+    def __init__(self, call: Call[T]) -> None:
+        self._call = call
+        self.step: Request | Pause | None = next(call)
+        """None once there is a result."""
+
+    def go_on(self, outcome: httpx.Response | None) -> None:
+        """Tell the call what came of its step."""
+        self._take(self._call.send, outcome)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the call that its step has failed.
+
+        Raises:
+            LabelLoopError: that cannot be helped.
+        """
+        self._take(self._call.throw, error)
+
+    def _take(self, tell: Callable[[Any], Request | Pause], what: object) -> None:
+        try:
+            self.step = tell(what)
+        except StopIteration as end:
+            self.step, self.result = None, end.value
 
 
 @dataclass(frozen=True)

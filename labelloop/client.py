@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Generic, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,13 +20,15 @@ import httpx
 
 from labelloop import _calls
 from labelloop._auth import ClientCredentials
-from labelloop._calls import Call, Pause, Request, Retries
-from labelloop.errors import ApiError, ConfigurationError
+from labelloop._calls import FAILURES, Call, Pause, Request, Retries, UnderWay
+from labelloop.errors import ConfigurationError
 from labelloop.models import Detection
 
 __all__ = ["AsyncClient", "Client", "Retries"]
 
 T = TypeVar("T")
+Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
+Transport = TypeVar("Transport", httpx.BaseTransport, httpx.AsyncBaseTransport)
 Image = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A path, the bytes of a JPEG or PNG, or a file that is open for reading them."""
 
@@ -42,8 +44,11 @@ TIMEOUT_SECONDS = 35.0
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 
 
-class Client:
-    """Asks the champion of a deployment about images. Several threads may share one client."""
+class _Client(Generic[Http, Transport]):
+    """What both clients are made of: credentials, retries and connections."""
+
+    _connections: Callable[..., Http]
+    """Makes the client of httpx."""
 
     def __init__(
         self,
@@ -54,7 +59,7 @@ class Client:
         token_url: str,
         retries: Retries | None = None,
         timeout: float = TIMEOUT_SECONDS,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         """A client of the API at this address, for the application with these credentials.
 
@@ -70,7 +75,7 @@ class Client:
         """
         self._auth = ClientCredentials(_address(token_url), client_id, client_secret)
         self._retries = retries or Retries()
-        self._http = httpx.Client(base_url=_address(url), timeout=timeout, transport=transport)
+        self._http = self._connections(base_url=_address(url), timeout=timeout, transport=transport)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -80,6 +85,24 @@ class Client:
             ConfigurationError: one of them is not set.
         """
         return cls(**{**_from_environment(), **options})
+
+    def _sent(self, request: Request) -> dict[str, Any]:
+        """A request as httpx takes it. Without a query the address, and its signature, stay as they are."""
+        return {
+            "method": request.method,
+            "url": request.url,
+            "params": request.query or None,
+            "headers": request.headers,
+            "content": request.content,
+            "json": request.json,
+            "auth": None if request.signed else self._auth,
+        }
+
+
+class Client(_Client[httpx.Client, httpx.BaseTransport]):
+    """Asks the champion of a deployment about images. Several threads may share one client."""
+
+    _connections = httpx.Client
 
     def detect(
         self,
@@ -142,53 +165,27 @@ class Client:
 
     def _run(self, call: Call[T]) -> T:
         """Do what a call yields, until it returns."""
-        step = next(call)
-        while True:
+        under_way = UnderWay(call)
+        while step := under_way.step:
             try:
-                try:
-                    outcome = self._do(step)
-                except (httpx.TransportError, ApiError) as error:
-                    step = call.throw(error)
-                else:
-                    step = call.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+                outcome = self._do(step)
+            except FAILURES as error:
+                under_way.fail(error)
+            else:
+                under_way.go_on(outcome)
+        return under_way.result
 
     def _do(self, step: Request | Pause) -> httpx.Response | None:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
-        return self._http.request(**_sent(step), auth=None if step.signed else self._auth)
+        return self._http.request(**self._sent(step))
 
 
-class AsyncClient:
+class AsyncClient(_Client[httpx.AsyncClient, httpx.AsyncBaseTransport]):
     """Asks the champion of a deployment about images, without blocking. Several tasks may share one."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        client_id: str,
-        client_secret: str,
-        token_url: str,
-        retries: Retries | None = None,
-        timeout: float = TIMEOUT_SECONDS,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        """A client of the API at this address, as `Client` is."""
-        self._auth = ClientCredentials(_address(token_url), client_id, client_secret)
-        self._retries = retries or Retries()
-        self._http = httpx.AsyncClient(base_url=_address(url), timeout=timeout, transport=transport)
-
-    @classmethod
-    def from_env(cls, **options: Any) -> Self:
-        """A client by the environment variables that `labelloop apps add` prints.
-
-        Raises:
-            ConfigurationError: one of them is not set.
-        """
-        return cls(**{**_from_environment(), **options})
+    _connections = httpx.AsyncClient
 
     async def detect(
         self,
@@ -227,36 +224,21 @@ class AsyncClient:
 
     async def _run(self, call: Call[T]) -> T:
         """Do what a call yields, until it returns."""
-        step = next(call)
-        while True:
+        under_way = UnderWay(call)
+        while step := under_way.step:
             try:
-                try:
-                    outcome = await self._do(step)
-                except (httpx.TransportError, ApiError) as error:
-                    step = call.throw(error)
-                else:
-                    step = call.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+                outcome = await self._do(step)
+            except FAILURES as error:
+                under_way.fail(error)
+            else:
+                under_way.go_on(outcome)
+        return under_way.result
 
     async def _do(self, step: Request | Pause) -> httpx.Response | None:
         if isinstance(step, Pause):
             await anyio.sleep(step.seconds)
             return None
-        return await self._http.request(**_sent(step), auth=None if step.signed else self._auth)
-
-
-def _sent(request: Request) -> dict[str, Any]:
-    """A request as httpx takes it. Without a query the address stays as it is, and with it its signature."""
-    return {
-        "method": request.method,
-        "url": request.url,
-        "params": request.query or None,
-        "headers": request.headers,
-        "content": request.content,
-        "json": request.json,
-    }
+        return await self._http.request(**self._sent(step))
 
 
 def _options(
