@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from benchmarks import (
+    active_choice,
     batch_costs,
     batches,
     comparisons,
@@ -57,6 +58,7 @@ ALL = {
     "tiling": tiling.measure,
     "label_issues": label_issues.measure,
     "production_precision": production_precision.measure,
+    "active_choice": active_choice.measure,
 }
 
 

@@ -3,7 +3,7 @@
 - Assets are published with the caller's own credentials: the embedded stack has no bootstrap roles to
   assume for it.
 - Compiled Python packages are those of this machine's interpreter: the embedded stack runs the functions
-  with it, whatever runtime they name.
+  with it, whatever runtime they name. Those that run the pretrained trunk are not packed again.
 - The functions' code is packed once for each content of it, not at every deployment.
 - The review desk is the worker portal of A2I and Ground Truth.
 - Presigned URLs name the bucket in their path.

@@ -124,6 +124,7 @@ class HttpApi(Step):
         for name, value in embedded.worker_portal(self.deployment.settings).items():
             handler.function.add_environment(name, value)
         self._review.grant_resolve(handler)
+        self._review.grant_claim(handler)
         handler.allow("states:StartExecution", on=[self.deployment.state_machine_arn("retrain")])
         return handler
 

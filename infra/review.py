@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.deployment import NAMED_AT_START, executions_of
@@ -28,7 +29,11 @@ BATCH_SECONDS = 300
 
 
 class Review(Step):
-    """The review tasks, the state machine that waits for their answers, and the functions around them."""
+    """The review tasks, the state machine that waits for their answers, and the functions around them.
+
+    Args:
+        code: the asset with the pretrained trunk, for the functions that open tasks.
+    """
 
     def __init__(
         self,
@@ -38,9 +43,10 @@ class Review(Step):
         *,
         register: Register,
         project: RekognitionProject,
+        code: lambda_.Code,
     ) -> None:
         super().__init__(scope, id, shared)
-        self._register, self._project = register, project
+        self._register, self._project, self._code = register, project, code
         self.machine_arn = self.deployment.state_machine_arn("review")
         self.table = self._tasks()
         self.workforce = Workforce(self, "Workforce", self.deployment, self.data_bucket)
@@ -73,6 +79,11 @@ class Review(Step):
         """Allow to count the open tasks."""
         handler.function.add_environment("REVIEW_TABLE", self.table.table_name)
         handler.allow("dynamodb:Query", on=[f"{self.table.table_arn}/index/by_state"])
+
+    def grant_claim(self, handler: Handler) -> None:
+        """Allow to read the tasks that are to be claimed first, and to have drafts follow answers."""
+        handler.allow("dynamodb:BatchGetItem", on=[self.table.table_arn])
+        self.grant_propose(handler)
 
     def grant_resolve(self, handler: Handler) -> None:
         """Allow to resolve tasks: to take answers, and to let the executions that wait for them go on."""
@@ -159,8 +170,9 @@ class Review(Step):
         handler = self.make_handler(
             "Propose",
             "lambdas.review.propose",
-            "Opens tasks for images that are proposed",
+            "Opens tasks for images that are proposed, and has drafts follow answers",
             memory=MEMORY_MB,
+            code=self._code,
         )
         self.grant_open(handler)
         # Frames of clips are among the results.
@@ -189,8 +201,16 @@ class Review(Step):
         self._register.grant_count(handler)
 
     def _collect(self) -> Handler:
-        handler = self._handler("Collect", "collect", "Opens tasks for images that nobody has labelled", 300)
+        handler = self.make_handler(
+            "Collect",
+            "lambdas.review.collect",
+            "Opens tasks for images that nobody has labelled",
+            timeout=300,
+            memory=MEMORY_MB,
+            code=self._code,
+        )
         self.grant_open(handler)
+        self.grant_propose(handler)
         self._grant_count_unregistered(handler)
         events.Rule(
             self,

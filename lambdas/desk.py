@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from lambdas.contract import responses
     from lambdas.contract.requests import AnswerRequest, ClaimRequest, SkipRequest
+    from lambdas.domain.review.desk.drafts import DraftHead, Order
     from lambdas.domain.review.desk.task import Route, Task
     from lambdas.domain.review.results.resolution import Resolver
     from lambdas.domain.review.workforce.worker_portal import Portal
@@ -79,8 +80,10 @@ def claim_tasks(caller: Caller, body: ClaimRequest) -> responses.Tasks:
     """Claim tasks other than those held: those that the reviewer has claimed before come first."""
     from lambdas.contract import responses
     from lambdas.domain.review.desk import desk
+    from lambdas.domain.review.desk.drafts import drafting
 
     _remember(caller.sub, caller.name)
+    head, order = _drafts()
     claimed = desk.claim(
         services().reviews,
         caller.reviewer,
@@ -88,6 +91,8 @@ def claim_tasks(caller: Caller, body: ClaimRequest) -> responses.Tasks:
         services().tuning().review_claim_seconds,
         routes=_answered_here(),
         held=frozenset(body.held),
+        order=order.tasks,
+        draft=drafting(head, _features_of),
     )
     return responses.Tasks(tasks=[_document(task, caller) for task in claimed])
 
@@ -165,6 +170,7 @@ def _correct(caller: Caller, id: str, body: AnswerRequest, usable: Collection[st
 
     corrected = correction.correct(_resolver(), id, caller.reviewer, body.submission, usable)
     if corrected.state == "done":
+        _request_fit()
         _request_run()
     return corrected
 
@@ -238,6 +244,25 @@ def worker_portal() -> Portal | None:
     return Portal(url, variable("DEPLOYMENT"))
 
 
+def _read_drafts() -> tuple[DraftHead | None, Order]:
+    from lambdas.domain.review.desk import drafts
+
+    table = services().reviews.table
+    return drafts.head_of(table), drafts.order_of(table)
+
+
+_drafts = TtlCache(_read_drafts, 1)
+"""The head that drafts labels, and the order of unlabelled images: new ones follow each answer."""
+
+
+def _features_of(sha256: str) -> bytes | None:
+    from lambdas.domain.catalogue import embeddings
+
+    head, _ = _drafts()
+    trunk = head.trunk if head else ""
+    return embeddings.get_embeddings(services().catalogue, [sha256], trunk).get(sha256)
+
+
 def _resolver() -> Resolver:
     from lambdas.domain.review.results.resolution import Resolver
 
@@ -250,11 +275,22 @@ def _resolve(task: Task) -> Task:
     try:
         resolved = _resolver().resolve_task(task)
         if resolved.state == "done":
+            _request_fit()
             _request_run()
     except Exception:
         logger.exception("answer kept, but its task not resolved")
         return task
     return resolved
+
+
+def _request_fit() -> None:
+    """Have drafts follow an answer; if that fails, they follow the next one."""
+    from lambdas.domain.review import proposals
+
+    try:
+        proposals.request_fit(services().sqs, variable("REVIEW_QUEUE_URL"))
+    except Exception:
+        logger.exception("drafts do not follow this answer yet")
 
 
 def _request_run() -> None:

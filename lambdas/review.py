@@ -8,14 +8,16 @@ collector, which makes up for whatever was missed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from lambdas import sqs_batch
+from lambdas.domain.shared import clock
 from lambdas.metrics import count, with_metrics
 from lambdas.services import services, tiling, variable
 from lambdas.sqs_batch import BatchResponse
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from lambdas.domain.catalogue.images import CatalogueImage
+    from lambdas.domain.drafts.fitting import Fitting
     from lambdas.domain.review.routing import Routes
     from lambdas.domain.review.task_opening import Opener, Seen
+    from portable.embedding import Embedder
 
 logger = Logger()
 
@@ -63,8 +67,11 @@ def propose(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
 @with_metrics
 def collect(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Open tasks for unlabelled images that have none; by schedule."""
-    opened = _opener().collect(_ask_champion, _labels_may_follow())
+    opened = _opener().collect(_ask_champion, _labels_may_follow(), _choose)
     count("TasksOpened", opened)
+    if opened:
+        _refit(clock.now())
+    _fitting().draw_curve()
     return {"opened": opened}
 
 
@@ -74,6 +81,12 @@ def _propose(body: str) -> None:
     from lambdas.domain.review.task_opening import Seen
 
     message = json.loads(body)
+    if "fit" in message:
+        _refit(message["fit"])
+        return
+    if "embed" in message:
+        _embed(message["embed"])
+        return
     opener = _opener()
     if "image" in message and opener.in_batches:
         # The collector asks about many at once.
@@ -110,7 +123,81 @@ def _propose_image(opener: Opener, sha256: str) -> None:
     if _labels_may_follow()(image):
         proposals.propose_images(s.sqs, variable("REVIEW_QUEUE_URL"), [sha256], s.tuning(), again=True)
         return
-    count("TasksOpened", opener.open_unlabelled([image.id], _ask_champion, opener.room()))
+    opened = opener.open_unlabelled([image.id], _ask_champion, opener.room())
+    count("TasksOpened", opened)
+    if opened:
+        _embed([sha256])
+        proposals.request_fit(s.sqs, variable("REVIEW_QUEUE_URL"), delay_seconds=_FIT_AFTER_SECONDS)
+
+
+# Drafts, and what to ask next
+
+_TRUNK = Path(__file__).parent.parent / "trunk.onnx"
+"""Of the pretrained trunk, beside the asset's packages; missing where there were no weights to make it of."""
+_FIT_AFTER_SECONDS = 5
+"""A burst of images is ordered together."""
+_EMBEDDED_BEFORE_FIT = 100
+"""Images that get their embeddings within the seconds before a head is fitted to them, too."""
+_FIT_AGAIN_SECONDS = 20
+
+
+@cache
+def _embedder() -> Embedder | None:
+    """The pretrained trunk; None where the asset has none: then there are no drafts."""
+    from portable import ModelFileError
+    from portable.embedding import Embedder
+
+    try:
+        return Embedder.load(_TRUNK)
+    except ModelFileError as error:
+        logger.warning("there is no trunk, so labels are not drafted", extra={"reason": str(error)})
+        return None
+
+
+def _fitting() -> Fitting:
+    from lambdas.domain.drafts.fitting import Fitting
+
+    s, embedder = services(), _embedder()
+    return Fitting(s.catalogue, s.reviews, s.tuning(), embedder.name if embedder else "")
+
+
+def _embed(hashes: Sequence[str]) -> None:
+    from lambdas.domain.drafts import embedding
+
+    s, embedder = services(), _embedder()
+    if embedder:
+        count("ImagesEmbedded", embedding.embed_missing(s.s3, s.bucket, s.catalogue, embedder, hashes))
+
+
+def _refit(wanted_at: str) -> None:
+    """Fit a head, unless one was fitted since. If labelled images have no embedding they get theirs, some at
+    a time, and it is fitted again."""
+    from lambdas.domain.drafts import embedding
+    from lambdas.domain.review import proposals
+
+    s, fitting, embedder = services(), _fitting(), _embedder()
+    if s.tuning().review_route == "none" or not fitting.refit(wanted_at) or embedder is None:
+        return
+    missing = embedding.missing(s.catalogue, embedder, fitting.newest_labelled())
+    if missing:
+        _request_embeddings(missing[:_EMBEDDED_BEFORE_FIT])
+        proposals.request_fit(s.sqs, variable("REVIEW_QUEUE_URL"), delay_seconds=_FIT_AGAIN_SECONDS)
+
+
+def _choose(hashes: Sequence[str], room: int) -> list[str]:
+    """Of unlabelled images, those to ask about; what has no embedding gets its own for the next time."""
+    from lambdas.domain.drafts import embedding
+
+    embedder = _embedder()
+    if embedder:
+        _request_embeddings(embedding.missing(services().catalogue, embedder, hashes))
+    return _fitting().choose(hashes, room)
+
+
+def _request_embeddings(hashes: Sequence[str]) -> None:
+    from lambdas.domain.review import proposals
+
+    proposals.request_embeddings(services().sqs, variable("REVIEW_QUEUE_URL"), hashes)
 
 
 def _labels_may_follow() -> Callable[[CatalogueImage], bool]:

@@ -78,6 +78,7 @@ def task_summary(task: Task) -> dict[str, Any]:
             ],
         ),
         "suggested_by": task.suggested_by or None,
+        "drafted_from": task.drafted_from,
         "wanted": task.wanted,
         "answers": len(task.answers),
     }

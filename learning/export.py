@@ -41,11 +41,11 @@ def export(model: Model, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     facts, (network, second_stage) = model.facts, model.networks()
     if facts.second_stage and second_stage:
-        stage = _graph(
+        stage = graph_of(
             _SecondStage(second_stage), Canvas(facts.second_stage.side, facts.second_stage.side), 2
         )
-        _write(stage, folder / SECOND_STAGE_FILE)
-    graph = _graph(_whole(model.task, network, facts.exclusive, second_stage is not None), facts.canvas)
+        write_graph(stage, folder / SECOND_STAGE_FILE)
+    graph = graph_of(_whole(model.task, network, facts.exclusive, second_stage is not None), facts.canvas)
     portable = PortableFacts(
         task=facts.task,
         labels=facts.labels,
@@ -56,7 +56,7 @@ def export(model: Model, folder: Path) -> None:
     )
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, portable.to_json()
-    _write(graph, folder / MODEL_FILE)
+    write_graph(graph, folder / MODEL_FILE)
 
 
 def export_checked(
@@ -97,7 +97,7 @@ def with_thresholds(folder: Path, thresholds: Mapping[str, float]) -> None:
     graph = onnx.load_model(folder / MODEL_FILE)
     (entry,) = (each for each in graph.metadata_props if each.key == METADATA_KEY)
     entry.value = replace(PortableFacts.from_json(entry.value), thresholds=dict(thresholds)).to_json()
-    _write(graph, folder / MODEL_FILE)
+    write_graph(graph, folder / MODEL_FILE)
 
 
 class ExportedModel:
@@ -139,7 +139,7 @@ class _Classifier(nn.Module):
         self.network, self.exclusive = network, exclusive
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        scores = probabilities(self.network(_as_learned(pixels)), exclusive=self.exclusive)
+        scores = probabilities(self.network(as_learned(pixels)), exclusive=self.exclusive)
         return {"scores": scores[0]}
 
 
@@ -149,7 +149,7 @@ class _Detector(nn.Module):
         self.network, self.proposes = network, proposes
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        logits, distances = self.network(_as_learned(pixels))
+        logits, distances = self.network(as_learned(pixels))
         heat = anything(logits) if self.proposes else logits.sigmoid()
         scores, numbers, boxes = peaks(heat, distances, pixels.shape[2] // logits.shape[3])
         return {"scores": scores[0], "numbers": numbers[0], "boxes": boxes[0]}
@@ -161,15 +161,15 @@ class _SecondStage(nn.Module):
         self.network = network
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"scores": self.network(_as_learned(pixels)).softmax(1)}
+        return {"scores": self.network(as_learned(pixels)).softmax(1)}
 
 
-def _as_learned(pixels: torch.Tensor) -> torch.Tensor:
+def as_learned(pixels: torch.Tensor) -> torch.Tensor:
     """Pixels (batch, height, width, 3; bytes) as the networks take them."""
     return normalised(pixels.permute(0, 3, 1, 2))
 
 
-def _graph(module: nn.Module, canvas: Canvas, batch: int = 1) -> onnx.ModelProto:
+def graph_of(module: nn.Module, canvas: Canvas, batch: int = 1) -> onnx.ModelProto:
     """The module as a graph of images of this size; of any number of them, if it is traced with several."""
     pixels = torch.zeros(batch, canvas.height, canvas.width, 3, dtype=torch.uint8)
     module.eval()
@@ -194,7 +194,7 @@ def _graph(module: nn.Module, canvas: Canvas, batch: int = 1) -> onnx.ModelProto
     return graph
 
 
-def _write(graph: onnx.ModelProto, path: Path) -> None:
+def write_graph(graph: onnx.ModelProto, path: Path) -> None:
     """Write so that a reader finds the whole file or none."""
     part = path.with_suffix(".part")
     part.write_bytes(graph.SerializeToString())

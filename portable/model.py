@@ -148,13 +148,13 @@ class Graph:
         self._session = _session(path, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def metadata(self) -> str:
+    def metadata(self, key: str = METADATA_KEY) -> str:
         """The facts that the file carries.
 
         Raises:
             ModelFileError: it carries none.
         """
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        text = self._session.get_modelmeta().custom_metadata_map.get(key)
         if text is None:
             raise ModelFileError(f"{self._path} is no model of LabelLoop's, or its end is missing")
         return text

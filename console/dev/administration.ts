@@ -35,6 +35,7 @@ function task(n: number, state: string): MockTask {
     created_at: ago(7 + n * 37),
     suggestions: { boxes: [], labels: [] },
     suggested_by: n % 3 ? 'labelloop-7' : null,
+    drafted_from: n % 3 ? 0 : 12,
     wanted: n % 5 ? 1 : 2,
     answers: state === 'done' ? (n % 5 ? 1 : 2) : 0,
     state,

@@ -99,7 +99,8 @@ function taskOf(n: number) {
     until: soon,
     suggestions:
       world.kind === 'detection' ? { boxes: n % 3 ? boxes : [] } : { labels: [{ label: 'crate', confidence: 71.2 }] },
-    suggested_by: 'labelloop-7',
+    suggested_by: world.kind === 'detection' ? 'labelloop-7' : null,
+    drafted_from: world.kind === 'detection' ? 0 : 12,
     wanted: 1,
     answers: 0,
   }

@@ -202,6 +202,8 @@ export interface components {
       suggestions: components["schemas"]["TaskSuggestions"];
       /** @description Model version. */
       suggested_by: string | null;
+      /** @description Labelled images that a head on frozen features was fitted to, which made the suggestions as a draft; 0 if they are no draft. */
+      drafted_from: number;
       /** @description Answers that it takes. */
       wanted: number;
       /** @description Answers that it has. */
@@ -234,6 +236,8 @@ export interface components {
       suggestions: components["schemas"]["TaskSuggestions"];
       /** @description Model version. */
       suggested_by: string | null;
+      /** @description Labelled images that a head on frozen features was fitted to, which made the suggestions as a draft; 0 if they are no draft. */
+      drafted_from: number;
       /** @description Answers that it takes. */
       wanted: number;
       /** @description Answers that it has. */
@@ -329,6 +333,8 @@ export interface components {
       suggestions: components["schemas"]["TaskSuggestions"];
       /** @description Model version. */
       suggested_by: string | null;
+      /** @description Labelled images that a head on frozen features was fitted to, which made the suggestions as a draft; 0 if they are no draft. */
+      drafted_from: number;
       /** @description Answers that it takes. */
       wanted: number;
       /** @description Answers that it has. */
@@ -1338,6 +1344,8 @@ export interface components {
       suggestions: components["schemas"]["TaskSuggestions"];
       /** @description Model version. */
       suggested_by: string | null;
+      /** @description Labelled images that a head on frozen features was fitted to, which made the suggestions as a draft; 0 if they are no draft. */
+      drafted_from: number;
       /** @description Answers that it takes. */
       wanted: number;
       /** @description Answers that it has. */

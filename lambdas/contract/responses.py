@@ -119,6 +119,13 @@ class TaskSummary(Response):
     created_at: Timestamp
     suggestions: TaskSuggestions
     suggested_by: Annotated[str | None, Meta(description="Model version.")]
+    drafted_from: Annotated[
+        int,
+        Meta(
+            description="Labelled images that a head on frozen features was fitted to, which made the"
+            " suggestions as a draft; 0 if they are no draft."
+        ),
+    ]
     wanted: Annotated[int, Meta(description="Answers that it takes.")]
     answers: Annotated[int, Meta(description="Answers that it has.")]
 

@@ -224,3 +224,44 @@ def test_the_serving_function_fits_into_lambda(serving: tuple[str, Path]) -> Non
     """250 MB unzipped: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
     size = sum(file.stat().st_size for file in serving[1].rglob("*") if file.is_file())
     assert size < 200 * 1024**2
+
+
+@pytest.fixture(scope="module", params=sorted(MACHINES))
+def with_trunk(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """The asset of the functions that open review tasks."""
+    return request.param, lambda_asset.build_with_trunk(request.param)
+
+
+def test_the_functions_that_open_tasks_have_the_trunk_and_what_runs_it(
+    built: tuple[str, Path], with_trunk: tuple[str, Path]
+) -> None:
+    _, asset = with_trunk
+    assert (asset / lambda_asset.TRUNK_FILE).stat().st_size > 10_000_000
+    for name in ("portable/embedding.py", "lambdas/domain/drafts/head.py", "onnxruntime", "numpy"):
+        assert (asset / name).exists()
+        assert not (built[1] / name).exists()
+    both = _pinned(lambda_asset.REQUIREMENTS) | _pinned(lambda_asset.SERVING_REQUIREMENTS)
+    assert both == _bundled(asset)
+    shared = _pinned(lambda_asset.REQUIREMENTS).items() & _pinned(lambda_asset.SERVING_REQUIREMENTS).items()
+    assert {name for name, _ in shared} == set(_pinned(lambda_asset.REQUIREMENTS)) & set(
+        _pinned(lambda_asset.SERVING_REQUIREMENTS)
+    ), "packages of both locks are in the same version"
+    _check_imports(asset)
+    _check_glibc(asset)
+
+
+def test_that_asset_is_as_small_as_lambda_asks(with_trunk: tuple[str, Path]) -> None:
+    size = sum(path.stat().st_size for path in with_trunk[1].rglob("*") if path.is_file())
+    assert size <= 0.92 * MAX_UNZIPPED_BYTES, f"{size / 1024**2:.0f} MB"
+
+
+def test_without_weights_the_asset_is_built_without_the_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lambda_asset, "TRUNK_PACKAGES", ("no_such_package",))
+    lambda_asset.build_trunk.cache_clear()
+    try:
+        assert lambda_asset.build_trunk() is None
+        asset = lambda_asset.build_with_trunk(lambda_asset.HERE)
+        assert (asset / "portable").exists()
+        assert not (asset / lambda_asset.TRUNK_FILE).exists()
+    finally:
+        lambda_asset.build_trunk.cache_clear()

@@ -83,6 +83,12 @@ export function TaskDialog({ task, onClose, children }: TaskDialogProps & { chil
           <dd>
             {task.answers} of {task.wanted}
           </dd>
+          {task.drafted_from > 0 && (
+            <>
+              <dt>Suggestions by</dt>
+              <dd>a draft from {task.drafted_from} labelled images</dd>
+            </>
+          )}
           {task.suggested_by && (
             <>
               <dt>Suggestions by</dt>

@@ -4,6 +4,7 @@ import type { Label } from '../api'
 import { Swatch } from '../ui'
 import type { DeskBox } from './boxes'
 import * as desk from './state'
+import { draftText } from './wording'
 
 const explainedLabel = signal('')
 
@@ -13,6 +14,9 @@ export function LabelPanel({ focusImage }: { focusImage: () => void }) {
   return (
     <section class="panel" aria-labelledby="labels-title">
       <h2 id="labels-title">{classification ? 'What is in the image?' : 'Labels'}</h2>
+      {desk.task.value && desk.task.value.drafted_from > 0 && (
+        <p class="muted">{draftText(desk.task.value.drafted_from)}</p>
+      )}
       {desk.usable.value.length === 0 && <p class="muted">{noLabels()}</p>}
       <ul class={classification ? 'labels labels-large' : 'labels'}>
         {choices.map((label) => (
@@ -33,12 +37,15 @@ function isOn(label: string): boolean {
 
 function suggestedAs(label: string): number | undefined {
   const task = desk.task.value
-  // Labels that no model suggests are those that the image has already.
-  if (!task?.suggested_by) return undefined
+  // Labels that nothing suggests are those that the image has already.
+  if (!task?.suggested_by && !task?.drafted_from) return undefined
   return task.suggestions.labels?.find((other) => other.label === label)?.confidence
 }
 
-const suggestionText = (confidence: number): string => `suggested ${Math.round(confidence)} %`
+function suggestionText(confidence: number): string {
+  const word = desk.task.value?.drafted_from ? 'draft' : 'suggested'
+  return `${word} ${Math.round(confidence)} %`
+}
 
 function LabelRow({ label, focusImage }: { label: Label; focusImage: () => void }) {
   const name = label.label

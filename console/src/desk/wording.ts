@@ -28,3 +28,7 @@ export function answerText({ verdict, boxes, labels, reason }: Omit<AnswerBody, 
   const parts = [...counts].map(([label, count]) => (count > 1 ? `${count} ${label}` : label))
   return `${verdicts.labelled}: ${parts.join(', ')}`
 }
+
+/** What is said of labels that are chosen in advance, though no model suggested them. */
+export const draftText = (images: number): string =>
+  `A draft, learned from ${images} labelled images. It counts once you confirm or change it.`

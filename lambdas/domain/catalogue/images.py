@@ -294,6 +294,23 @@ def newest_change(table: Table, status: Status = "labelled") -> str | None:
     return str(page["Items"][0]["changed_at"]) if page["Items"] else None
 
 
+def newest_ids(table: Table, status: Status, limit: int) -> list[str]:
+    """The ids of the images of this status that changed last, the newest first."""
+    query: dict[str, Any] = {
+        "IndexName": "by_status",
+        "KeyConditionExpression": Key("status").eq(status),
+        "ScanIndexForward": False,
+        "ProjectionExpression": "id",
+        "Limit": limit,
+    }
+    newest: list[str] = []
+    for page in query_pages(table, query):
+        newest += [str(item["id"]) for item in page["Items"]]
+        if len(newest) >= limit:
+            break
+    return newest[:limit]
+
+
 def count_changed_since(table: Table, moment: str, limit: int) -> int:
     """Images labelled, relabelled or excluded after `moment` (empty: ever), counted no further than to
     `limit`."""

@@ -155,3 +155,22 @@ def propose_wrong(
         "why": why,
     }
     sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": proposal}))
+
+
+def request_fit(sqs: SQSClient, queue_url: str, *, delay_seconds: int = 0) -> None:
+    """Have drafts and the order of unlabelled images follow what is labelled by now."""
+    body = json.dumps({"fit": clock.in_seconds(delay_seconds)})
+    sqs.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_seconds)
+
+
+def request_embeddings(sqs: SQSClient, queue_url: str, hashes: Sequence[str]) -> None:
+    """Have it computed what images look like."""
+    parts = [list(hashes[start : start + _BATCH]) for start in range(0, len(hashes), _BATCH)]
+    for start in range(0, len(parts), _BATCH):
+        sqs.send_message_batch(
+            QueueUrl=queue_url,
+            Entries=[
+                {"Id": str(number), "MessageBody": json.dumps({"embed": part})}
+                for number, part in enumerate(parts[start : start + _BATCH])
+            ],
+        )

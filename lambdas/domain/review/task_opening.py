@@ -66,6 +66,8 @@ Ask = Callable[[CatalogueImage], Seen | None]
 """Asks the champion about an image; None if it does not run."""
 LabelsMayFollow = Callable[[CatalogueImage], bool]
 """Whether it is too early to ask people about an image."""
+Choose = Callable[[Sequence[str], int], Sequence[str]]
+"""Chooses among unlabelled images, by their hashes, so many to ask about, the first one first."""
 
 
 class Opener:
@@ -314,16 +316,24 @@ class Opener:
             return None
         return self.open(image, reason, self.kind(), seen, why=why)
 
-    def collect(self, ask: Ask, labels_may_follow: LabelsMayFollow = lambda image: False) -> int:
+    def collect(
+        self,
+        ask: Ask,
+        labels_may_follow: LabelsMayFollow = lambda image: False,
+        choose: Choose = lambda hashes, room: hashes,
+    ) -> int:
         """Open tasks for unlabelled images that have none, as far as there is room: how many.
 
         Goes on where the last collection stopped. What is asked for in batches is asked for now.
+
+        Args:
+            choose: chooses among more images than there is room for.
         """
-        opened = self._collect(ask, labels_may_follow)
+        opened = self._collect(ask, labels_may_follow, choose)
         self._start_batches()
         return opened
 
-    def _collect(self, ask: Ask, labels_may_follow: LabelsMayFollow) -> int:
+    def _collect(self, ask: Ask, labels_may_follow: LabelsMayFollow, choose: Choose) -> int:
         room = self.room()
         if room <= 0:
             return 0
@@ -331,8 +341,14 @@ class Opener:
         unlabelled = list(
             islice(catalogue_images.ids(self._images, "unlabelled", after=cursor), _MAX_COLLECTED)
         )
+        goes_on_after = unlabelled[-1] if len(unlabelled) == _MAX_COLLECTED else ""
+        if len(unlabelled) > room:
+            prefix = catalogue_images.image_id("")
+            # Some of them may be asked about no more, or not yet.
+            chosen = choose([id.removeprefix(prefix) for id in unlabelled], 2 * room)
+            unlabelled = [f"{prefix}{sha256}" for sha256 in chosen]
         opened = self.open_unlabelled(unlabelled, ask, room, labels_may_follow)
-        self._put_cursor(unlabelled[-1] if len(unlabelled) == _MAX_COLLECTED and opened < room else "")
+        self._put_cursor(goes_on_after if opened < room else "")
         return opened
 
     def start(self, id: str, route: str) -> bool:

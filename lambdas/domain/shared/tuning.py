@@ -35,6 +35,7 @@ LIMITS = {
     "review_min_confidence": 100,
     "review_sample_rate": 1,
     "review_iou": 1,
+    "review_random_share": 1,
     "tile_min_visible": 1,
     "wrong_promotion_rate": 0.5,
     "wrong_refusal_rate": 0.5,
@@ -53,7 +54,7 @@ AMOUNTS = (
     "inference_usd_per_unit_hour",
 )
 """Settings that are amounts of USD, or null."""
-FLAGS = ("budget_stops_champion", "promotion_across_engines")
+FLAGS = ("budget_stops_champion", "promotion_across_engines", "review_drafts")
 """Settings that are true or false."""
 TEXTS = {"serving_hours", "serving_time_zone"}
 """Settings that are text."""
@@ -183,6 +184,13 @@ class Tuning:
     for its label leaves it out. 100: none does."""
     review_sample_rate: float = 0.02
     """Share of the other images under detect/ that is reviewed, to know how right the model is."""
+    review_drafts: bool = True
+    """Whether labels are drafted for images that no model version was asked about, by a head on frozen
+    features that is fitted to the labelled images anew after each answer."""
+    review_random_share: float = 0.2
+    """Share of the unlabelled images that reviewers are asked about at random, so that what is counted of
+    them holds for all. The others come in the order in which their labels tell most. 1: all come at
+    random."""
     review_open_limit: int = 1000
     """Review tasks that are open at once at most. The other images wait in the catalogue."""
     review_clip_frames: int = 20

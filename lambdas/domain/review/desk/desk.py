@@ -7,13 +7,14 @@ anything follows from it (results/resolution.py).
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, islice
 
 from lambdas.domain.review.desk import answers
 from lambdas.domain.review.desk.answers import Submission
+from lambdas.domain.review.desk.drafts import Draft
 from lambdas.domain.review.desk.limits import MAX_CLAIMS, MAX_REASON
 from lambdas.domain.review.desk.task import Answer, Claim, Route, Task, finished
 from lambdas.domain.review.desk.tasks import ReviewTable
@@ -83,18 +84,24 @@ def claim(
     *,
     routes: Collection[Route] = ON_THE_DESK,
     held: Collection[str] = (),
+    order: Sequence[str] = (),
+    draft: Draft = lambda task: task,
 ) -> list[Task]:
     """Up to `count` tasks that are the reviewer's until the claim ends: those that were assigned to them or
-    that they claimed before, then the oldest.
+    that they claimed before, then the oldest. In the places of unlabelled images' tasks those of the order
+    come, as long as there are any.
 
     Args:
         held: ids of tasks that the reviewer has at hand, which are not among them. What was claimed by a
             page that is closed, or whose answer did not arrive, comes again.
+        order: ids of tasks about unlabelled images, the first ones to be asked about.
+        draft: gives the tasks their drafts.
     """
     now = clock.now()
     claimed: list[Task] = []
     at_hand = 0
-    free = _ScatteredTasks(table.next_open(now, reviewer.sub, routes))
+    next_open = table.next_open(now, reviewer.sub, routes)
+    free = _ScatteredTasks(_ordered(table, next_open, order, reviewer, routes) if order else next_open)
     for task in chain(held_by(table, reviewer, now), free):
         own_claim = task.claim_of(reviewer.sub, now)
         if len(claimed) >= min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - at_hand):
@@ -103,12 +110,40 @@ def claim(
             # A task that others may claim too is among the free ones.
             at_hand += 1 if own_claim else 0
         elif own_claim or _may_claim(task, reviewer, now):
-            own = table.replace(task, _claimed(task, reviewer, claim_seconds))
+            own = table.replace(task, _claimed(draft(task), reviewer, claim_seconds))
             if own is None:
                 free.scatter()
             else:
                 claimed.append(own)
     return claimed
+
+
+def _ordered(
+    table: ReviewTable,
+    oldest_first: Iterator[Task],
+    order: Sequence[str],
+    reviewer: Reviewer,
+    routes: Collection[Route],
+) -> Iterator[Task]:
+    """The tasks with those of the order in the places of tasks about unlabelled images, whose turn comes
+    after these."""
+    chosen = (
+        task
+        for task in table.get_many(order[:_AT_ONCE])
+        if task.state == "open" and task.route in routes and reviewer.sub not in task.seen_by
+    )
+    given: set[str] = set()
+    passed: list[Task] = []
+    for task in oldest_first:
+        if task.id in given:
+            continue
+        first = next(chosen, None) if task.reason == "unlabelled" else None
+        if first and first.id != task.id:
+            given.add(first.id)
+            passed.append(task)
+        yield first or task
+    yield from chosen
+    yield from (task for task in passed if task.id not in given)
 
 
 class _ScatteredTasks:

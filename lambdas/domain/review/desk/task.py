@@ -38,7 +38,7 @@ class TaskBusyError(ApiError):
 
 @frozen
 class Suggestion:
-    """An object or a label that the champion sees, for reviewers to correct.
+    """An object or a label that the champion, or a draft, sees, for reviewers to correct.
 
     Confidence from 0 to 100; the box in whole pixels of the upright image, of no size where it is a label of
     the whole image.
@@ -130,6 +130,9 @@ class Task:
     """Model version."""
     source: Source | Literal[""] = ""
     """What the image was asked about for; empty where the answer tells nothing of such images."""
+    drafted_from: int = 0
+    """If no version but a head on frozen features made the suggestions: how many labelled images it was
+    fitted to (drafts.py)."""
     created_at: str = ""
     available_at: str = ""
     finished_at: str = ""

@@ -33,7 +33,7 @@ from lambdas.domain.review.desk.task import (
 )
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.dynamodb import batch_get, query_pages
 from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ class ReviewTable:
     def get(self, id: str) -> Task | None:
         item = self._get(id, _TASK)
         return _task(item) if item else None
+
+    def get_many(self, ids: Sequence[str]) -> list[Task]:
+        """The tasks with these ids, up to 100, in this order; those that are not there are left out."""
+        items = batch_get(self.table, [{"id": id, "part": _TASK} for id in ids])
+        tasks = {str(item["id"]): _task(item) for item in items}
+        return [tasks[id] for id in ids if id in tasks]
 
     def current_of(self, sha256: str) -> Task | None:
         """The latest task of an image."""
@@ -320,6 +326,7 @@ def _task(item: Mapping[str, Any]) -> Task:
     values = {name: item[name] for name in Task.__dataclass_fields__ if name in item}
     for number in ("width", "height", "wanted", "revision"):
         values[number] = int(values.get(number, 1))
+    values["drafted_from"] = int(values.get("drafted_from", 0))
     values["claims"] = tuple(Claim(**claim) for claim in values.get("claims", ()))
     values["answers"] = tuple(_answer(answer) for answer in values.get("answers", ()))
     values["superseded"] = tuple(_answer(answer) for answer in values.get("superseded", ()))

@@ -17,7 +17,7 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.review.desk.task import Task, TaskBusyError, finished
 from lambdas.domain.review.desk.tasks import ReviewTable, as_item
-from lambdas.domain.review.results import consolidation, precision
+from lambdas.domain.review.results import consolidation, draft_precision, precision
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
 from lambdas.domain.review.results.reviewer_statistics import add_request
 from lambdas.domain.shared.dynamodb import (
@@ -200,7 +200,8 @@ def relabelled(image: CatalogueImage, task: Task, result: Consolidated) -> Catal
 def counts(task: Task, result: Consolidated, iou: float) -> dict[tuple[str, str], dict[str, Any]]:
     """What is counted of a result, by the key of the item that it is added to."""
     of_reviewers = {(id, part): values for id, part, values in _of_reviewers(task, result, iou)}
-    return {**of_reviewers, **precision.counts(task, result, iou)}
+    of_drafts = draft_precision.counts(task, result, iou)
+    return {**of_reviewers, **precision.counts(task, result, iou), **of_drafts}
 
 
 def _of_reviewers(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:

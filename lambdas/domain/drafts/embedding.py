@@ -1,0 +1,41 @@
+"""Computes embeddings of catalogued images that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from lambdas.domain.catalogue import embeddings
+from lambdas.domain.catalogue import images as catalogue_images
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+    from portable.embedding import Embedder
+
+logger = Logger(child=True)
+
+
+def missing(table: Table, embedder: Embedder, hashes: Sequence[str]) -> list[str]:
+    """Those of the images that have no embedding of this trunk."""
+    known = embeddings.get_embeddings(table, hashes, embedder.name)
+    return [sha256 for sha256 in hashes if sha256 not in known]
+
+
+def embed_missing(s3: S3Client, bucket: str, table: Table, embedder: Embedder, hashes: Sequence[str]) -> int:
+    """Compute the embeddings that images lack: how many. What cannot be read gets an empty one, and is not
+    tried again."""
+    wanted = [catalogue_images.image_id(sha256) for sha256 in missing(table, embedder, hashes)]
+    computed = {}
+    for image in catalogue_images.get_images(table, wanted):
+        try:
+            data = s3.get_object(Bucket=bucket, Key=image.key)["Body"].read()
+            computed[image.sha256] = embedder.embed(data).tobytes()
+        except (s3.exceptions.NoSuchKey, ValueError):
+            logger.exception("the image has no embedding", extra={"image": image.sha256})
+            computed[image.sha256] = b""
+    embeddings.put_embeddings(table, computed, embedder.name)
+    return len(computed)
