@@ -141,6 +141,26 @@ def list_reviewers(caller: Caller) -> responses.Reviewers:
     return responses.Reviewers(reviewers=[responses.Reviewer(**asdict(reviewer)) for reviewer in statistics])
 
 
+@app.get("/api/admin/drafts")
+def read_drafts(caller: Caller) -> responses.Drafts:
+    """What drafts labels, how often it was right, and what more labels bring."""
+    from lambdas.contract import responses
+    from lambdas.domain.review.desk import drafts
+    from lambdas.domain.review.results import draft_precision
+
+    table = services().reviews.table
+    head, curve = drafts.head_of(table), drafts.curve_of(table)
+    labels = draft_precision.of_labels(table)
+    return responses.Drafts(
+        trunk=bool(head.trunk) if head else None,
+        images=head.images if head else 0,
+        order_by=drafts.order_of(table).by,
+        random_share=services().tuning().review_random_share,
+        labels=[responses.DraftedLabel(one.label, one.right, one.wrong, *one.interval) for one in labels],
+        curve=msgspec.convert(curve, responses.LearningCurve) if curve else None,
+    )
+
+
 @app.get("/api/admin/applications")
 def list_applications(caller: Caller) -> responses.Applications:
     """Who may ask the detection API, how often, and how much they do."""

@@ -156,9 +156,37 @@ const reviewers = [
 ]
 
 /** The response of a route of the administration; null for other routes. */
+const drafts = {
+  trunk: true,
+  images: 164,
+  order_by: 'embeddings',
+  random_share: 0.2,
+  labels: [
+    { label: 'crate', right: 58, wrong: 3, low: 0.865, high: 0.983 },
+    { label: 'pallet', right: 9, wrong: 4, low: 0.419, high: 0.872 },
+  ],
+  curve: {
+    points: [
+      { labels: 5, f1: 0.52, f1_random: 0.41 },
+      { labels: 10, f1: 0.71, f1_random: 0.58 },
+      { labels: 20, f1: 0.86, f1_random: 0.8 },
+      { labels: 40, f1: 0.93, f1_random: null },
+      { labels: 80, f1: 0.95, f1_random: null },
+      { labels: 157, f1: 0.95, f1_random: null },
+    ],
+    gain: { labels: 157, before: 0.949, after: 0.952, low: -0.008, high: 0.014 },
+    images: 164,
+    random_images: 34,
+    margin: 0.02,
+    will_not_help: true,
+    drawn_at: '2026-03-04T12:00:00Z',
+  },
+}
+
 export function administrationAnswer(method: string, url: URL, body: Record<string, unknown>): Answer | null {
   const path = url.pathname
   if (path === '/api/admin/tasks') return list(url.searchParams)
+  if (path === '/api/admin/drafts') return ok(drafts)
   if (path === '/api/admin/reviewers') return ok({ reviewers })
   if (path === '/api/admin/applications') return ok({ applications: applications() })
   const label = url.searchParams.get('label') ?? ''

@@ -250,6 +250,7 @@ const nothingYet: Record<string, unknown> = {
   '/labels': { labels: [] },
   '/label-issues': { version: 'v1', issues: [], total: 0, answered: 0, kept: 0, training_images: 0, test_images: 0, next: null },
   '/admin/tasks': { tasks: [], counts, cursor: null },
+  '/admin/drafts': { trunk: null, images: 0, order_by: '', random_share: 0.2, labels: [], curve: null },
   '/admin/reviewers': { reviewers: [] },
   '/admin/applications': { applications: [] },
 }

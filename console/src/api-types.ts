@@ -69,6 +69,10 @@ export interface paths {
     /** Everybody who has been at the desk, and what they have done. */
     get: operations["list_reviewers"];
   };
+  "/api/admin/drafts": {
+    /** What drafts labels, how often it was right, and what more labels bring. */
+    get: operations["read_drafts"];
+  };
   "/api/admin/applications": {
     /** Who may ask the detection API, how often, and how much they do. */
     get: operations["list_applications"];
@@ -654,6 +658,39 @@ export interface components {
       url: string;
     };
     /**
+     * DraftedLabel
+     * @description How often drafts of a label were right.
+     */
+    DraftedLabel: {
+      label: string;
+      /** @description Drafts that reviewers confirmed. */
+      right: number;
+      /** @description Drafts that they removed. */
+      wrong: number;
+      /** @description From here to `high` the share of right ones lies with 95 % probability. */
+      low: number;
+      high: number;
+    };
+    /**
+     * Drafts
+     * @description What drafts labels, how often it was right, and what more labels bring.
+     */
+    Drafts: {
+      /** @description Whether the deployment has a pretrained trunk; null before the first answer. */
+      trunk: boolean | null;
+      /** @description Labelled images that drafts are learned from. */
+      images: number;
+      /**
+       * @description What decides which unlabelled image is asked about first.
+       * @enum {unknown}
+       */
+      order_by: "" | "chance" | "detections" | "embeddings";
+      random_share: number;
+      labels: components["schemas"]["DraftedLabel"][];
+      /** @description Null before enough images were asked about at random. */
+      curve: components["schemas"]["LearningCurve"] | null;
+    };
+    /**
      * ErrorDetail
      * @description Why a request was refused.
      */
@@ -911,6 +948,48 @@ export interface components {
      */
     Labels: {
       labels: components["schemas"]["Label"][];
+    };
+    /**
+     * LearningCurve
+     * @description What more labels bring, measured on images that were asked about at random.
+     */
+    LearningCurve: {
+      points: components["schemas"]["LearningPoint"][];
+      gain: components["schemas"]["LearningGain"];
+      /** @description Labelled images that it was drawn of. */
+      images: number;
+      /** @description That it was measured on. */
+      random_images: number;
+      /** @description Difference of F1 that is worth having: `f1_margin`. */
+      margin: number;
+      /** @description Whether `high` is below `margin`: more of these labels will not help. */
+      will_not_help: boolean;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      drawn_at: string;
+    };
+    /**
+     * LearningGain
+     * @description What the last half of the labels brought.
+     */
+    LearningGain: {
+      labels: number;
+      /** @description F1 with half of the labels. */
+      before: number;
+      /** @description F1 with all of them. */
+      after: number;
+      /** @description From here to `high` 95 % of the resampled differences lie. */
+      low: number;
+      high: number;
+    };
+    /**
+     * LearningPoint
+     * @description F1 of heads on frozen features that learned from so many labels.
+     */
+    LearningPoint: {
+      labels: number;
+      f1: number;
+      /** @description Had all of them been chosen at random; null where there are too few such. */
+      f1_random: number | null;
     };
     /**
      * MatrixCell
@@ -1862,6 +1941,23 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["Reviewers"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** What drafts labels, how often it was right, and what more labels bring. */
+  read_drafts: {
+    responses: {
+      /** @description What drafts labels, how often it was right, and what more labels bring. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Drafts"];
         };
       };
       /** @description An error. */

@@ -23,6 +23,7 @@ export type AdminTaskDetail = Schemas['AdminTaskDetail']
 export type TaskState = AdminTask['state']
 export type AdminTasks = Schemas['AdminTasks']
 export type Reviewer = Schemas['Reviewer']
+export type Drafts = Schemas['Drafts']
 export type RunSummary = Schemas['RunSummary']
 export type RunStep = Schemas['Step']
 export type GateVerdict = Schemas['Verdict']
@@ -184,6 +185,7 @@ export const reopenTask = (task: string) => call<AdminTask>('POST', `/admin/task
 export const assignTask = (task: string, reviewer: string) =>
   call<AdminTask>('PUT', `/admin/tasks/${id(task)}/assignment`, { reviewer })
 export const deleteTask = (task: string) => call<void>('DELETE', `/admin/tasks/${id(task)}`)
+export const getDrafts = () => call<Drafts>('GET', '/admin/drafts')
 export const getReviewers = () => call<Schemas['Reviewers']>('GET', '/admin/reviewers')
 /** Members that are missing do not change. The label is in the query because it may have a slash. */
 export const putLabel = (label: string, change: LabelChange) =>

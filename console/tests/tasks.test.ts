@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { firstPages } from '../src/admin/taskpages'
-import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, restText, distinctName } from '../src/admin/wording'
+import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, restText, distinctName, draftSource, gainText, orderText } from '../src/admin/wording'
 import { reasonText } from '../src/desk/wording'
 import type { AdminTask, AdminTasks, Reviewer } from '../src/api'
 import { number } from '../src/ui/format'
@@ -75,4 +75,26 @@ describe('words', () => {
     expect(comparedText(1)).toMatch(/one image/)
     expect(comparedText(61)).toMatch(/61 images/)
   })
+})
+
+it('it is said what drafts are learned from, or why there are none', () => {
+  expect(draftSource({ trunk: null, images: 0 })).toContain('once the first images are labelled')
+  expect(draftSource({ trunk: false, images: 0 })).toContain('without the weights')
+  expect(draftSource({ trunk: true, images: 12 })).toBe('Labels are drafted from 12 labelled images.')
+})
+
+it('the order is said with its random share', () => {
+  expect(orderText({ order_by: 'embeddings', random_share: 0.2 })).toBe(
+    'Those images come first whose labels tell most; 20 % of the images come at random.',
+  )
+  expect(orderText({ order_by: 'chance', random_share: 0.2 })).toBe('Images come in any order.')
+  expect(orderText({ order_by: '', random_share: 0.2 })).toBe('')
+})
+
+it('that more labels will not help is said with its figures', () => {
+  const gain = { labels: 157, before: 0.949, after: 0.952, low: -0.008, high: 0.014 }
+  expect(gainText({ gain, margin: 0.02, will_not_help: true })).toBe(
+    'More of these labels will not help: F1 is 0.952 with 157 labels and 0.949 with half of them; 95 % of resamples put the difference between -0.008 and 0.014, less than the 0.02 that is worth having.',
+  )
+  expect(gainText({ gain: { ...gain, high: 0.05 }, margin: 0.02, will_not_help: false })).toMatch(/^More labels may help/)
 })

@@ -232,6 +232,72 @@ class AdminTasks(Response):
     cursor: Annotated[str | None, Meta(description="Where the next page begins; null after the last.")]
 
 
+class DraftedLabel(Response):
+    """How often drafts of a label were right."""
+
+    label: str
+    right: Annotated[int, Meta(description="Drafts that reviewers confirmed.")]
+    wrong: Annotated[int, Meta(description="Drafts that they removed.")]
+    low: Annotated[
+        float, Meta(description="From here to `high` the share of right ones lies with 95 % probability.")
+    ]
+    high: float
+
+
+class LearningPoint(Response):
+    """F1 of heads on frozen features that learned from so many labels."""
+
+    labels: int
+    f1: float
+    f1_random: Annotated[
+        float | None,
+        Meta(description="Had all of them been chosen at random; null where there are too few such."),
+    ]
+
+
+class LearningGain(Response):
+    """What the last half of the labels brought."""
+
+    labels: int
+    before: Annotated[float, Meta(description="F1 with half of the labels.")]
+    after: Annotated[float, Meta(description="F1 with all of them.")]
+    low: Annotated[float, Meta(description="From here to `high` 95 % of the resampled differences lie.")]
+    high: float
+
+
+class LearningCurve(Response):
+    """What more labels bring, measured on images that were asked about at random."""
+
+    points: list[LearningPoint]
+    gain: LearningGain
+    images: Annotated[int, Meta(description="Labelled images that it was drawn of.")]
+    random_images: Annotated[int, Meta(description="That it was measured on.")]
+    margin: Annotated[float, Meta(description="Difference of F1 that is worth having: `f1_margin`.")]
+    will_not_help: Annotated[
+        bool, Meta(description="Whether `high` is below `margin`: more of these labels will not help.")
+    ]
+    drawn_at: Timestamp
+
+
+class Drafts(Response):
+    """What drafts labels, how often it was right, and what more labels bring."""
+
+    trunk: Annotated[
+        bool | None,
+        Meta(description="Whether the deployment has a pretrained trunk; null before the first answer."),
+    ]
+    images: Annotated[int, Meta(description="Labelled images that drafts are learned from.")]
+    order_by: Annotated[
+        Literal["embeddings", "detections", "chance", ""],
+        Meta(description="What decides which unlabelled image is asked about first."),
+    ]
+    random_share: float
+    labels: list[DraftedLabel]
+    curve: Annotated[
+        LearningCurve | None, Meta(description="Null before enough images were asked about at random.")
+    ]
+
+
 class Reviewer(Response):
     """What one reviewer has done."""
 

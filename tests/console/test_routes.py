@@ -39,6 +39,7 @@ TASK = {
     "created_at",
     "suggestions",
     "suggested_by",
+    "drafted_from",
     "wanted",
     "answers",
 }
@@ -126,6 +127,11 @@ CASES = {
         "/api/admin/tasks/{mine}/assignment", {"reviewer": "sub-ben"}, members=LISTED, who=ANN
     ),
     "DELETE /api/admin/tasks/{task}": Case("/api/admin/tasks/{mine}", status=204, who=ANN),
+    "GET /api/admin/drafts": Case(
+        "/api/admin/drafts",
+        members={"trunk", "images", "order_by", "random_share", "labels", "curve"},
+        who=ANN,
+    ),
     "GET /api/admin/reviewers": Case(
         "/api/admin/reviewers",
         members={"reviewers"},

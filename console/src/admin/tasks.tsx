@@ -6,6 +6,7 @@ import { useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { Badge, Button, Choices, duration, EmptyState, PageHeader, Table, timeOfDay, when, type Column } from '../ui'
 import './admin.css'
+import { DraftFigures } from './draftfigures'
 import { AssignDialog, DeleteDialog, ReopenDialog, TaskDialog } from './taskdialogs'
 import { firstPages, type Listed } from './taskpages'
 import { reasonText } from '../desk/wording'
@@ -56,6 +57,7 @@ export default function Tasks() {
           />
         )}
       </WhenLoaded>
+      <DraftFigures />
       {opened?.dialog === 'view' && (
         <TaskDialog task={opened.task} onClose={close}>
           <Actions task={opened.task} onOpen={setOpened} />

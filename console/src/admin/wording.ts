@@ -1,6 +1,6 @@
 /** Texts for the states of tasks and the figures of reviewers. */
-import type { AdminTask, AdminTasks, Reviewer, TaskState } from '../api'
-import { number } from '../ui/format'
+import type { AdminTask, AdminTasks, Drafts, Reviewer, TaskState } from '../api'
+import { number, percent } from '../ui/format'
 import type { Tone } from '../ui/display'
 
 /** `claimed`: open, and claimed by as many reviewers as it needs. */
@@ -64,4 +64,35 @@ export function distinctName({ reviewer, name }: Reviewer, all: Reviewer[]): str
 export function comparedText(compared: number): string {
   if (compared === 0) return 'no image that others answered too'
   return compared === 1 ? 'on one image that others answered too' : `on ${number(compared)} images that others answered too`
+}
+
+/** What labels are drafted from, or why none are. */
+export function draftSource({ trunk, images }: Pick<Drafts, 'trunk' | 'images'>): string {
+  if (trunk === null) return 'Labels are drafted once the first images are labelled.'
+  if (!trunk) return 'Labels are not drafted: this deployment was built without the weights of the pretrained trunk.'
+  return `Labels are drafted from ${number(images)} labelled images.`
+}
+
+const orders: Record<Drafts['order_by'], string> = {
+  embeddings: 'Those images come first whose labels tell most',
+  detections: 'Those images come first of whose detections the champion is least sure',
+  chance: 'Images come in any order',
+  '': '',
+}
+
+/** In which order images are asked about. */
+export function orderText({ order_by, random_share }: Pick<Drafts, 'order_by' | 'random_share'>): string {
+  const order = orders[order_by]
+  if (order === '') return ''
+  return order_by === 'chance' ? `${order}.` : `${order}; ${percent(random_share)} of the images come at random.`
+}
+
+type Curve = NonNullable<Drafts['curve']>
+
+/** Whether more labels will help, and how that is known. */
+export function gainText({ gain, margin, will_not_help }: Pick<Curve, 'gain' | 'margin' | 'will_not_help'>): string {
+  const figures = `F1 is ${gain.after.toFixed(3)} with ${number(gain.labels)} labels and ${gain.before.toFixed(3)} with half of them; 95 % of resamples put the difference between ${gain.low.toFixed(3)} and ${gain.high.toFixed(3)}`
+  return will_not_help
+    ? `More of these labels will not help: ${figures}, less than the ${margin} that is worth having.`
+    : `More labels may help: ${figures}.`
 }

@@ -20,11 +20,13 @@ interface TrendProps {
   /** What the figures are, beside the axis. */
   unit: string
   measurements: Measurement[]
+  /** Figures to compare with, one for each measurement: a dashed line. */
+  compared?: (number | null)[]
 }
-export function Trend({ label, unit, measurements }: TrendProps) {
+export function Trend({ label, unit, measurements, compared = [] }: TrendProps) {
   const { frame, width, area } = useChartFrame(MARGINS)
   const values = measurements.map(({ value }) => value)
-  const axis = axisOf(values)
+  const axis = axisOf([...values, ...compared])
   const points = linePoints(values, axis, area)
   const named = Math.ceil((measurements.length * NAME_WIDTH) / Math.max(area.width, 1))
   return (
@@ -44,6 +46,9 @@ export function Trend({ label, unit, measurements }: TrendProps) {
             </g>
           )
         })}
+        {compared.length > 0 && (
+          <path class="chart-line chart-line-compared" d={linePath(linePoints(compared, axis, area))} />
+        )}
         <path class="chart-line" d={linePath(points)} />
         {measurements.map(({ name, text, marked }, i) => {
           const point = points[i]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.drafts import choice, head, learning_curve
 from lambdas.domain.drafts.head import Head, Matrix, Truth
 from lambdas.domain.review.desk import drafts
-from lambdas.domain.review.desk.drafts import MAX_LABELS, DraftHead
+from lambdas.domain.review.desk.drafts import MAX_LABELS, By, DraftHead
 from lambdas.domain.review.desk.task import Task
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
@@ -32,7 +32,6 @@ MAX_IMAGES = 1000
 MAX_ORDERED = 100
 """Tasks in the order that is kept; it is made again after the next answer."""
 _MAX_POOL = 1000
-By = Literal["embeddings", "detections", "chance"]
 Seen = tuple[tuple[str, float], ...]
 """Labels that a model version sees in an image, and its confidences, 0 to 1."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lambdas.domain.review.desk.task import Suggestion, Suggestions, Task
 from lambdas.domain.shared.dynamodb import from_item, to_item
@@ -26,6 +26,7 @@ MIN_CONFIDENCE = 60.0
 """Percent, from which on a label is drafted. Of an image of which nothing is as sure there is no draft."""
 MAX_LABELS = 100
 """Of a head, the most frequent ones: its item is as large as 256 KB then, of 400 that DynamoDB takes."""
+By = Literal["embeddings", "detections", "chance", ""]
 _ID = "drafts"
 _HEAD, _ORDER, _CURVE = "head", "order", "curve"
 Draft = Callable[[Task], Task]
@@ -81,8 +82,8 @@ class Order:
     """In which order unlabelled images are asked about: tasks by their ids, the first ones of all."""
 
     tasks: tuple[str, ...] = ()
-    by: str = ""
-    """What it is of: embeddings, detections, or chance."""
+    by: By = ""
+    """What it is of; empty before there is any."""
 
 
 def drafting(head: DraftHead | None, features_of: Callable[[str], bytes | None]) -> Draft:
@@ -134,10 +135,10 @@ def put_head(table: Table, head: DraftHead) -> None:
 def order_of(table: Table) -> Order:
     """The order as it was made last."""
     item = _get(table, _ORDER) or {}
-    return Order(tuple(item.get("tasks", ())), str(item.get("by", "")))
+    return Order(tuple(item.get("tasks", ())), item.get("by", ""))
 
 
-def put_order(table: Table, tasks: Sequence[str], by: str) -> None:
+def put_order(table: Table, tasks: Sequence[str], by: By) -> None:
     """Keep an order in the place of the one before."""
     table.put_item(Item={"id": _ID, "part": _ORDER, "tasks": list(tasks), "by": by})
 
