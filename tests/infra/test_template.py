@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match, Template
-from cfnlint.api import lint
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from infra.permissions import WILDCARD_REASONS
 from infra.settings import Settings
@@ -493,6 +491,8 @@ def _list(value: Any) -> list[Any]:
 
 @pytest.mark.usefixtures("template")
 def test_cfn_lint_finds_no_error(template: Template, tmp_path: Path) -> None:
+    from cfnlint.api import lint  # takes a second, which only the worker that runs this should wait for
+
     target = tmp_path / "labelloop.template.json"
     target.write_text(json.dumps(template.to_json()))
     matches = lint(target.read_text(), regions=LINTED_REGIONS)
@@ -503,6 +503,8 @@ def test_cfn_lint_finds_no_error(template: Template, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("region", CUSTOM_LABELS_REGIONS)
 def test_every_region_has_all_types_of_resources(region: str, template: Template) -> None:
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
     types = {resource["Type"] for resource in template.to_json()["Resources"].values()}
     offered = set(PROVIDER_SCHEMA_MANAGER.get_resource_types(region))
     assert {type for type in types if not type.startswith("Custom::")} <= offered

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fixtures import batch_paths
 from tests.fixtures.scripted_stack import execution_name
-from tests.fixtures.second_interpreter import Interpreter, interpreter
 from tests.fixtures.state_machine_paths import PATHS, USUAL
+
+# Only the worker that runs this file needs moto's interpreter, whose import takes a second.
+if TYPE_CHECKING:
+    from tests.fixtures.second_interpreter import Interpreter
 
 
 @pytest.fixture(scope="module")
 def second() -> Iterator[Interpreter]:
+    from tests.fixtures.second_interpreter import interpreter
+
     with interpreter(USUAL | batch_paths.USUAL) as raised:
         yield raised
 
