@@ -58,6 +58,8 @@ MAX_STEPS = 45_000
 """The most steps of a training for which no other number is given."""
 MAX_REPEATS = 4.0
 """How often, at most, an image of a rare label is shown for once that others are."""
+REPORT_SECONDS = 0.5
+"""How often, at most, the progress is reported."""
 MAX_VALIDATION_SHARE = 0.15
 """The share of the time that validation may take."""
 
@@ -376,7 +378,7 @@ class TrainingSchedule:
     def report(self, message: str, *, now: bool = False) -> None:
         """Report the progress, if that was not done just before."""
         seconds = time.monotonic() - self._began
-        if not now and seconds - self._reported < 0.5:
+        if not now and seconds - self._reported < REPORT_SECONDS:
             return
         self._reported = seconds
         loss = statistics.fmean(self._losses) if self._losses else None

@@ -180,8 +180,9 @@ FEW = 5
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three steps at the full rate, and two of the decay."""
+    """Three steps at the full rate, and two of the decay, each of them reported."""
     monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
+    monkeypatch.setattr("learning.schedule.REPORT_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("short")
