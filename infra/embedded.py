@@ -45,13 +45,12 @@ def platform(settings: Settings) -> str:
 
 
 def code(settings: Settings, asset: Path) -> lambda_.Code:
-    """The code of functions whose asset is in a folder.
+    """The code of functions whose asset is in a folder, which is named by its content.
 
-    The CDK's command line would pack the folders at every deployment, which takes the longest part of it.
+    The CDK's command line packs a folder at every deployment, which takes the longest part of it.
     """
-    if not settings.embedded:
-        return lambda_.Code.from_asset(str(asset))
-    return lambda_.Code.from_asset(str(lambda_asset.packed(asset)), asset_hash=asset.name)
+    path = lambda_asset.packed(asset) if settings.embedded else asset
+    return lambda_.Code.from_asset(str(path), asset_hash=asset.name)
 
 
 def console_address(settings: Settings, distribution: cloudfront.Distribution) -> str:
