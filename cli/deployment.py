@@ -126,12 +126,16 @@ class _Loader(Loader):
 
 
 @cache
-def session() -> boto3.Session:
-    """The session that all clients are made in: what they have in common is read once."""
+def session(profile: str = "") -> boto3.Session:
+    """The session that all clients of a profile are made in: what they have in common is read once.
+
+    Args:
+        profile: of the AWS CLI's configuration; empty: what boto3's environment names.
+    """
     core = botocore.session.get_session()
     paths = core.get_component("data_loader").search_paths
     core.register_component("data_loader", _Loader(paths, include_default_search_paths=False))
-    return boto3.Session(botocore_session=core)
+    return boto3.Session(botocore_session=core, profile_name=profile or None)
 
 
 def s3_client(config: Config) -> S3Client:
@@ -182,22 +186,29 @@ class Deployment:
     """Names of the buckets that batches may read, with commas between."""
     serverless_engine: str = ""
     """What is to be known of the engine serverless, as JSON; empty: the deployment has none."""
+    profile: str = ""
+    """Of the AWS CLI's configuration, by which it is reached; empty: boto3's environment says how."""
 
     @classmethod
-    def find(cls, name: str) -> Deployment:
-        """Look a deployment up by its name, in the account and region that boto3's environment names.
+    def find(cls, name: str, profile: str = "") -> Deployment:
+        """Look a deployment up by its name, in the account and region that boto3's environment names, or a
+        profile.
 
         Raises:
             DeploymentError: there is none, or AWS cannot be asked.
         """
-        outputs = _outputs(name)
+        outputs = _outputs(name, profile)
         if missing := sorted(set(OUTPUTS.values()) - set(outputs)):
             raise DeploymentError(
                 f"the stack {name} is not a LabelLoop deployment of this release, or is not complete:"
                 f" it lacks the outputs {', '.join(missing)}"
             )
         known = {attribute: outputs[output] for attribute, output in OUTPUTS.items()}
-        return cls(name=name, **known, serverless_engine=outputs.get("ServerlessEngine", ""))
+        return cls(name=name, **known, serverless_engine=outputs.get("ServerlessEngine", ""), profile=profile)
+
+    @property
+    def _session(self) -> boto3.Session:
+        return session(self.profile) if self.profile else session()
 
     @property
     def is_embedded(self) -> bool:
@@ -211,11 +222,11 @@ class Deployment:
 
     @cached_property
     def s3(self) -> S3Client:
-        return session().client("s3", config=CONFIG)
+        return self._session.client("s3", config=CONFIG)
 
     @cached_property
     def rekognition(self) -> RekognitionClient:
-        return session().client("rekognition", config=CONFIG)
+        return self._session.client("rekognition", config=CONFIG)
 
     @cached_property
     def engine(self) -> Engine:
@@ -232,7 +243,7 @@ class Deployment:
         from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
 
         settings = json.loads(self.serverless_engine)
-        sagemaker = session().client("sagemaker", config=CONFIG)
+        sagemaker = self._session.client("sagemaker", config=CONFIG)
         detector = ServerlessDetector(self.functions, sagemaker, self.s3, settings["function"])
         training = TrainingSettings(**settings["training"])
         serverless = ServerlessEngine(sagemaker, detector, training, rekognition.region)
@@ -240,45 +251,45 @@ class Deployment:
 
     @cached_property
     def stepfunctions(self) -> SFNClient:
-        return session().client("stepfunctions", config=CONFIG)
+        return self._session.client("stepfunctions", config=CONFIG)
 
     @cached_property
     def functions(self) -> Any:
-        return session().client("lambda", config=CONFIG)
+        return self._session.client("lambda", config=CONFIG)
 
     @cached_property
     def sqs(self) -> SQSClient:
-        return session().client("sqs", config=CONFIG)
+        return self._session.client("sqs", config=CONFIG)
 
     @cached_property
     def ssm(self) -> SSMClient:
-        return session().client("ssm", config=CONFIG)
+        return self._session.client("ssm", config=CONFIG)
 
     @cached_property
     def catalogue(self) -> Table:
-        return session().resource("dynamodb", config=CONFIG).Table(self.catalogue_table)
+        return self._session.resource("dynamodb", config=CONFIG).Table(self.catalogue_table)
 
     @cached_property
     def applications(self) -> Table:
-        return session().resource("dynamodb", config=CONFIG).Table(self.applications_table)
+        return self._session.resource("dynamodb", config=CONFIG).Table(self.applications_table)
 
     @cached_property
     def detections(self) -> Table:
-        return session().resource("dynamodb", config=CONFIG).Table(self.detections_table)
+        return self._session.resource("dynamodb", config=CONFIG).Table(self.detections_table)
 
     @cached_property
     def cognito(self) -> CognitoIdentityProviderClient:
-        return session().client("cognito-idp", config=CONFIG)
+        return self._session.client("cognito-idp", config=CONFIG)
 
     @cached_property
     def loop_state(self) -> LoopState:
-        return LoopState(session().resource("dynamodb", config=CONFIG).Table(self.loop_state_table))
+        return LoopState(self._session.resource("dynamodb", config=CONFIG).Table(self.loop_state_table))
 
     @cached_property
     def reviews(self) -> ReviewTable:
         from lambdas.domain.review.desk.tasks import ReviewTable
 
-        return ReviewTable(session().resource("dynamodb", config=CONFIG).Table(self.review_table))
+        return ReviewTable(self._session.resource("dynamodb", config=CONFIG).Table(self.review_table))
 
     def connect(self) -> None:
         """Make every client now: they can be used by several threads, and not be made by several."""
@@ -352,22 +363,26 @@ def _unreachable(error: BotoCoreError) -> str:
     )
 
 
-def _outputs(name: str) -> dict[str, str]:
+def _outputs(name: str, profile: str) -> dict[str, str]:
     try:
-        stacks = session().client("cloudformation", config=CONFIG).describe_stacks(StackName=name)["Stacks"]
+        stacks = (
+            (session(profile) if profile else session())
+            .client("cloudformation", config=CONFIG)
+            .describe_stacks(StackName=name)["Stacks"]
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
-            raise DeploymentError(_no_such_stack(name)) from error
+            raise DeploymentError(_no_such_stack(name, profile)) from error
         raise DeploymentError(explain(error)) from error
     except BotoCoreError as error:
         raise DeploymentError(explain(error)) from error
     if not stacks:
-        raise DeploymentError(_no_such_stack(name))
+        raise DeploymentError(_no_such_stack(name, profile))
     return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
 
 
-def _no_such_stack(name: str) -> str:
-    aws = session()
+def _no_such_stack(name: str, profile: str) -> str:
+    aws = session(profile) if profile else session()
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     where = [f"profile {aws.profile_name}", *([f"endpoint {endpoint}"] if endpoint else [])]
     return (

@@ -452,6 +452,45 @@ def rollback(session: Session, version: str, wait: bool) -> None:
     raise click.exceptions.Exit(control.exit_code(str(verdict["outcome"])))
 
 
+@command(app, "release")
+@click.argument("version")
+@click.option("--to", "profile", required=True, help="Profile of the AWS CLI for the other account.")
+@click.option("--to-name", help="Name of the deployment there, if it is another.")
+@wait_option
+def release(session: Session, version: str, profile: str, to_name: str | None, wait: bool) -> None:
+    """Take a model version to another account's deployment in the same Region.
+
+    VERSION is its name or number. The model is copied, and the shadow gate there holds it against that
+    deployment's champion, on its own test images, before it may serve. Stopped, the same command goes on.
+
+    Example: labelloop release v4 --to production --wait
+    """
+    from cli import control
+    from cli import release as releasing
+    from cli.deployment import Deployment
+
+    source, console = session.deployment(), session.out.console
+    there = to_name or session.name
+    target = session.wait_for(f"Looking for {there}", lambda: Deployment.find(there, profile))
+    prepared = session.wait_for("Comparing both", lambda: releasing.prepare(source, target, version))
+    copied = releasing.copy(prepared, lambda text: console.print(text, markup=False))
+    promotion = releasing.promote(prepared, copied)
+    execution = promotion.execution
+    console.print(f"{copied.id} is judged in {there}: promotion {execution.name} has started", markup=False)
+    if not wait:
+        if session.out.as_json:
+            session.out.document({"id": execution.name, "execution": execution.arn, "version": copied.id})
+        return
+    _follow(
+        session, promotion, f"the promotion goes on; `labelloop status` shows it with the profile {profile}"
+    )
+    verdict = {"version": copied.id, **control.verdict(promotion)}
+    session.print_result(
+        verdict, lambda: console.print(f"{verdict['outcome']}: {verdict['reason']}", markup=False)
+    )
+    raise click.exceptions.Exit(control.exit_code(str(verdict["outcome"])))
+
+
 @command(app, "approve")
 @click.argument("version")
 @click.option("--reason", default="", help="Reason, for the record.")

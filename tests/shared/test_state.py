@@ -247,3 +247,14 @@ def test_a_switch_on_old_knowledge_changes_nothing(world: World) -> None:
         with pytest.raises(ChampionChangedError, match="v3 was not made champion"):
             world.loop_state.switch_champion(outdated, "arn:3", "v3")
     assert world.loop_state.champion() == second
+
+
+def test_a_version_of_another_deployment_gets_the_next_number_once(world: World) -> None:
+    state = world.loop_state
+    assert state.version_number("a") == 1
+    copied = state.add_version(ModelVersion("v7-of-1", arn="arn", state="trained"))
+    assert (copied.number, copied.arn, copied.state) == (2, "arn", "trained")
+    state.update_version(ModelVersion("v7-of-1", state="rejected"))
+    again = state.add_version(ModelVersion("v7-of-1", arn="other", state="trained"))
+    assert (again.number, again.arn, again.state) == (2, "arn", "rejected"), "what is on record stays"
+    assert state.add_version(ModelVersion("v8-of-1", arn="arn")).number == 3

@@ -195,6 +195,19 @@ class LoopState:
         versions = [records.read(ModelVersion, item) for item in self._all("VERSION")]
         return sorted(versions, key=lambda version: version.created_at or "", reverse=True)
 
+    def add_version(self, version: ModelVersion) -> ModelVersion:
+        """Record a version that no run has trained, with the next number; if it is on record, that stays."""
+        while True:
+            if known := self.version(version.id):
+                return known
+            counter = self._get("COUNTER", "versions") or {}
+            number = int(str(counter.get("value", 0))) + 1
+            counted = self._update_action(
+                "COUNTER", "versions", {"value": number}, {"value": counter.get("value")}
+            )
+            added = self._put_action("VERSION", version.id, replace(version, number=number), {"arn": None})
+            self._transact([counted, added])
+
     def note_unbegun_run(self, run: Run) -> None:
         """Record when and why a run started that does not get the lease, unless it has ended already."""
         self._transact([self._update_action("RUN", run.id, records.attributes(run), {"outcome": None})])
