@@ -19,10 +19,12 @@ from pathlib import Path
 from benchmarks.embedded_stack import deployed
 from labelloop.client import Client, Retries
 from lambdas.domain.applications.directory import MAX_RATE, Directory
+from lambdas.domain.shared.pricing import PRICES, USAGE_PRICES, Usage
 from local.scenes import detection_scenes
 from tests.fixtures.deployed_loop import Loop, until
 
 CONTEXT = {
+    "serving_policy": "always",  # a version must not fall asleep between two rounds
     "min_new_images": "100000",
     "min_f1": "0",
     "min_label_f1": "0",
@@ -40,6 +42,19 @@ ROUNDS, REQUESTS = 3, 100
 BUSY = 4
 ADDED_LIMIT_MS, SHARE_LIMIT = 15, 0.8
 
+CALLS = {"PutObject": 1.0, "PutItem": 2.0, "UpdateItem": 0.1, "DetectCustomLabels": 1.0}
+"""What a detection asks of AWS where a function answers ten a second: its image is stored, its idempotency
+key taken, the champion asked, and the answer kept; requests are counted once a second."""
+DYNAMODB_WRITE_USD = 0.625 / 1e6
+"""Of up to 1 kB: https://aws.amazon.com/dynamodb/pricing/on-demand/"""
+API_REQUEST_USD = 1.0 / 1e6
+"""Of an HTTP API, up to 512 kB: https://aws.amazon.com/api-gateway/pricing/"""
+MEMORY_GB = 1769 / 1024
+"""Of the function (infra/applications.py)."""
+UNIT_RATE = 1.0
+"""Images that an inference unit answers in a second. AWS names no figure; see docs/batches.md."""
+MILLION = 1_000_000
+
 Ask = Callable[[bytes], object]
 
 
@@ -56,6 +71,29 @@ def measure(requests: int = REQUESTS) -> None:
             _one_client(direct, through, images, requests)
             _many_clients(direct, through, images, requests)
             _processors(loop, direct, through, images, requests)
+    print_costs()
+
+
+def print_costs() -> None:
+    """What a million detections cost on AWS by the price table: arithmetic, nothing of this has run there."""
+    writes = CALLS["PutItem"] + CALLS["UpdateItem"]
+    usage = Usage(
+        function_requests=MILLION,
+        function_gb_seconds=MILLION / UNIT_RATE * MEMORY_GB,
+        s3_puts=MILLION * CALLS["PutObject"],
+    )
+    parts = USAGE_PRICES.usd(usage)
+    costs = {
+        "API Gateway": MILLION * API_REQUEST_USD,
+        "function": parts["functions"],
+        "S3": parts["s3"],
+        "DynamoDB": MILLION * writes * DYNAMODB_WRITE_USD,
+    }
+    listed = ", ".join(f"{name} {usd:.2f}" for name, usd in costs.items())
+    unit = MILLION / UNIT_RATE / 3600 * PRICES["us-east-1"].inference_per_unit_hour
+    calls = ", ".join(f"{number:g} {name}" for name, number in CALLS.items())
+    print(f"calls of AWS for a detection: {calls}")
+    print(f"  a million on AWS, USD: {listed}; beside the unit's {unit:.2f} at {UNIT_RATE:g} images/s")
 
 
 def _one_client(direct: Ask, through: Ask, images: list[bytes], requests: int) -> None:

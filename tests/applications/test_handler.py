@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
@@ -12,9 +13,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from PIL import Image
 
+from benchmarks.detection import CALLS
 from lambdas import applications as handler
 from lambdas.domain.applications import detections, records
 from lambdas.domain.applications.records import Claim
@@ -62,6 +65,27 @@ def test_an_image_is_answered_kept_and_stored(asked: Asked) -> None:
     assert asked.world.s3.get_object(Bucket=BUCKET, Key=kept.key)["Body"].read() == IMAGE
     assert asked.ask(f"GET /v1/detections/{document['id']}").document == document
     assert asked.told == [(LINE, "use")]
+
+
+def test_a_detection_asks_as_little_of_aws_as_is_told(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked.detect(IMAGE, headers={"Idempotency-Key": "warm"})
+    later = clock.seconds() + 2
+    # All in one second, for which what a process reads is good; the settings are for three, by another clock.
+    monkeypatch.setattr(clock, "seconds", lambda: later)
+    calls: Counter[str] = Counter()
+    call = BaseClient._make_api_call  # pyrefly: ignore[missing-attribute]
+
+    def counting(self: Any, operation: str, request: Any) -> Any:
+        calls[operation] += 1
+        return call(self, operation, request)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", counting)
+    for number in range(10):
+        assert asked.detect(IMAGE, headers={"Idempotency-Key": f"{number}"}).status == 200
+    assert calls.pop("GetItem") < 10
+    calls.pop("GetParameter", 0)
+    calls["DetectCustomLabels"] = len(asked.world.fake.called("detect_custom_labels")) - 1
+    assert {name: number / 10 for name, number in calls.items() if number} == CALLS
 
 
 def test_a_label_has_the_same_number_in_every_version(asked: Asked) -> None:
