@@ -55,7 +55,8 @@ ROUTE = {
         ("console", ROUTER | BATCH | ROUTE),
         ("desk", ROUTER | BATCH | ROUTE),
         ("admin", ROUTER | BATCH | ROUTE),
-        ("sweep", {"PIL", "lambdas.domain.report"} | API | BATCH),
+        ("sweep", {"PIL", "lambdas.domain.report", "statistics"} | API | BATCH),
+        ("batch", REPORT | API | BATCH | REVIEW | {"statistics"}),
     ],
 )
 def test_a_function_does_not_wait_for_what_it_has_no_use_for(module: str, unneeded: set[str]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 
 from lambdas.domain.batch import files
 from lambdas.domain.serve.policy import IMAGES_PER_SECOND, START_SECONDS
@@ -63,7 +63,12 @@ def measured_rate(batches: Iterable[Batch], version: str) -> float:
     """
     rates = [(batch.version == version, batch.unit_rate) for batch in batches if batch.unit_rate]
     own = [rate for is_own, rate in rates if is_own]
-    return fmean((own or [rate for _, rate in rates])[:LAST_BATCHES] or [0.0])
+    return _mean((own or [rate for _, rate in rates])[:LAST_BATCHES] or [0.0])
+
+
+def _mean(values: Sequence[float]) -> float:
+    """As `statistics.fmean`, whose module is a tenth of what a cold start imports."""
+    return math.fsum(values) / len(values)
 
 
 def make(
@@ -85,7 +90,7 @@ def make(
         runs: the version runs already, with those units.
     """
     rate = batch_rate or serving.unit_rate or IMAGES_PER_SECOND
-    start = 0.0 if runs else fmean(serving.start_seconds or [START_SECONDS])
+    start = 0.0 if runs else _mean(serving.start_seconds or [START_SECONDS])
     options = tuple(
         Option(
             count,
