@@ -296,7 +296,7 @@ def test_a_detector_that_confuses_labels_takes_a_second_stage(
             "detection",
             examples,
             budget_seconds=120,
-            max_steps=40,
+            max_steps=24,
             seed=1,
             checkpoints=folder,
             checkpoint_seconds=0,
