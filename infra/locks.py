@@ -24,8 +24,14 @@ LOCKS = {
 }
 """Each lock with its input, in this order: a lock leaves out what one before it has. Those of functions are
 installed for themselves, the others with all that stand before them."""
-SERVING_LOCK, SERVING_INPUT = "serving/requirements.txt", "serving/requirements.in"
-"""Of the serving function's asset, which has nothing else in it: whole by itself."""
+ASSET_LOCKS = {
+    "serving/requirements.txt": "serving/requirements.in",
+    "training_job/requirements.txt": "training_job/requirements.in",
+}
+"""Of assets that have nothing else in them, the serving function's and training jobs' source: each whole by
+itself, but for what CONTAINER has."""
+CONTAINER = {"training_job/requirements.txt": {"numpy"}}
+"""Packages that are there where an asset is used, and go with others that are."""
 TORCH_LOCK = "requirements-torch.txt"
 """PyTorch as PyPI has it, on Linux with what it needs of graphics cards."""
 TORCH = re.compile(r"torch|triton|(cuda|nvidia)-.*")
@@ -42,7 +48,7 @@ _HEAD = "# Made by `python -m infra.locks` from {source}; change that instead.\n
 
 def main(arguments: list[str]) -> None:
     """Write every lock anew."""
-    kept: list[str] = [] if "--upgrade" in arguments else [*LOCKS, SERVING_LOCK, TORCH_LOCK]
+    kept: list[str] = [] if "--upgrade" in arguments else [*LOCKS, *ASSET_LOCKS, TORCH_LOCK]
     blocks = [packages((ROOT / lock).read_text()) for lock in kept if (ROOT / lock).exists()]
     locked = "\n".join(block for named in blocks for block in named.values())
     locked = _compile("requirements-dev.in", locked, "--generate-hashes")
@@ -55,8 +61,9 @@ def main(arguments: list[str]) -> None:
         _write(lock, source, "" if lock.startswith(FUNCTIONS) else above, own)
         written |= named
         above = f"{above}-r {lock}\n" if lock.startswith(FUNCTIONS) else f"-r {lock}\n"
-    serving = packages(_compile(SERVING_INPUT, locked))
-    _write(SERVING_LOCK, SERVING_INPUT, "", {name: everything[name] for name in serving})
+    for lock, source in ASSET_LOCKS.items():
+        named = packages(_compile(source, locked)).keys() - CONTAINER.get(lock, set())
+        _write(lock, source, "", {name: everything[name] for name in named})
     torch = {name: block for name, block in everything.items() if TORCH.fullmatch(name)}
     _write(TORCH_LOCK, "requirements.in", "", torch)
     version = torch["torch"].partition("==")[2].split()[0]

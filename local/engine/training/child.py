@@ -19,7 +19,7 @@ import learning
 from learning.export import export_checked
 from learning.held_out import held_out
 from learning.metrics import Judged, judge
-from learning.trunk import chosen_weights
+from learning.trunk import WEIGHTS_VARIABLE, chosen_weights
 from learning.types import Box, Evaluation, Example, Progress, Task
 from local.engine import children
 from local.engine.training import metrics, progress
@@ -28,8 +28,6 @@ from local.engine.training.budget import Budget, label_check_seconds
 SEED = 20240607
 """The seed of every training: the same datasets and the same time give the same model, as far as arithmetic
 allows."""
-WEIGHTS_VARIABLE = "LABELLOOP_PRETRAINED"
-"""The variable that says what learning begins with, as `learning.trunk.chosen_weights` reads it."""
 REPORT_SECONDS = 0.5
 """How long, at least, lies between two reports of progress."""
 

@@ -30,10 +30,16 @@ from local.sagemaker.workers.queue import bucket_and_key
 logger = logging.getLogger("labelloop.training_jobs")
 
 LOOK_SECONDS = 0.2
+INTERRUPTED = "Interrupted"
+"""The secondary status of a job whose spot machine was taken away: SecondaryStatus in the API's model."""
+SPOT_VARIABLE = "LABELLOOP_SPOT_SECONDS"
+"""The variable that has every job's first spot machine taken away after so many seconds of training."""
 CONTAINER = "/opt/ml/"
 """Where a container has its folders; here each job has its own."""
 CHECKPOINTS = "/opt/ml/checkpoints"
 """Unless a job names another folder: CheckpointConfig in the API's model."""
+LEARNING = ("LABELLOOP_TRAINING_STEPS", "LABELLOOP_PRETRAINED")
+"""Variables of the embedded stack that say how it learns, in training jobs as well."""
 _ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -93,13 +99,12 @@ class Runner:
         request = job.body["request"]
         try:
             objects = self._host.objects(request["RoleArn"], job.region)
-            self._note(job, Outcome("InProgress", "Downloading"))
-            _fetch(request, objects, folder / "ml")
-            self._note(job, Outcome("InProgress", "Training", {"began": time.time()}))
-            try:
-                secondary = self._train(job, folder)
-            finally:
-                _keep_checkpoints(request, objects, folder / "ml")
+            secondary = self._attempt(job, objects, folder, _spot_seconds(request))
+            if secondary == INTERRUPTED:
+                # Another machine, which finds what the first has kept, and no more.
+                self._note(job, Outcome("InProgress", INTERRUPTED))
+                shutil.rmtree(folder / "ml")
+                secondary = self._attempt(job, objects, folder)
             self._note(job, Outcome("InProgress", "Uploading"))
             artifacts = _put_away(job, objects, folder / "ml")
             status = "Completed" if secondary == "Completed" else "Stopped"
@@ -112,19 +117,37 @@ class Runner:
         finally:
             shutil.rmtree(folder / "ml", ignore_errors=True)
 
+    def _attempt(
+        self, job: Resource, objects: Objects, folder: Path, spot_seconds: float | None = None
+    ) -> str:
+        """Run the job on one machine: the secondary status that it comes to."""
+        request = job.body["request"]
+        self._note(job, Outcome("InProgress", "Downloading"))
+        _fetch(request, objects, folder / "ml")
+        began = {} if job.body.get("began") else {"began": time.time()}
+        self._note(job, Outcome("InProgress", "Training", began))
+        try:
+            return self._train(job, folder, spot_seconds)
+        finally:
+            _keep_checkpoints(request, objects, folder / "ml")
+
     def _end(self, job: Resource, status: str, reason: str) -> None:
         facts = {"failure_reason": reason[:1024], "ended": time.time()}
         self._note(job, Outcome(status, status, facts))
 
-    def _train(self, job: Resource, folder: Path) -> str:
+    def _train(self, job: Resource, folder: Path, spot_seconds: float | None) -> str:
         """Run the script to its end: the secondary status that it comes to.
+
+        Args:
+            spot_seconds: after which the machine is taken away; None: it is not.
 
         Raises:
             JobFailedError: the script has failed.
         """
         request, log = job.body["request"], folder / "training.log"
         child = _started(job, folder / "ml", log)
-        until = time.monotonic() + request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
+        began = time.monotonic()
+        until = began + request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
         try:
             while child.poll() is None:
                 if self._ended.is_set():
@@ -133,6 +156,8 @@ class Runner:
                     return "Stopped"
                 if time.monotonic() > until:
                     return "MaxRuntimeExceeded"
+                if spot_seconds is not None and time.monotonic() > began + spot_seconds:
+                    return INTERRUPTED
                 try:
                     child.wait(LOOK_SECONDS)
                 except subprocess.TimeoutExpired:
@@ -144,6 +169,11 @@ class Runner:
             why = failure.read_text(errors="replace") if failure.exists() else children.last_words(log)
             raise JobFailedError(f"AlgorithmError: {why.strip()}, exit code: {code}")
         return "Completed"
+
+
+def _spot_seconds(request: Mapping[str, Any]) -> float | None:
+    seconds = os.environ.get(SPOT_VARIABLE)
+    return float(seconds) if seconds and request.get("EnableManagedSpotTraining") else None
 
 
 def _started(job: Resource, ml: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -172,13 +202,14 @@ def _started(job: Resource, ml: Path, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _environment(job: Resource, ml: Path) -> dict[str, str]:
-    """The variables that AWS's container has, and none of the embedded stack's: its keys least of all.
+    """The variables that AWS's container has, and of the embedded stack's those of LEARNING: its keys
+    least of all.
 
     https://github.com/aws/sagemaker-training-toolkit/blob/master/ENVIRONMENT_VARIABLES.md
     """
     request = job.body["request"]
     channels = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", *LEARNING)
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         **{name: _inside(value, ml) for name, value in request.get("Environment", {}).items()},
