@@ -20,16 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from infra import lambda_asset
-from infra.serverless import MEMORY_MB
 from lambdas.domain.shared import pricing
-from lambdas.domain.shared.pricing import USAGE_PRICES, Usage
 from lambdas.domain.shared.tuning import Tuning
 
 ANSWERS = 30
 STARTS = 5
 A_DAY, DAYS = 1000, 30
-S3_GETS = 3
-"""For an image, and at a cold start the model's two files: counted for each detection."""
 _CHILD = """
 import sys, time
 began = time.perf_counter()
@@ -71,12 +67,7 @@ def measure() -> None:
 
 def _costs(warm_seconds: float) -> str:
     count = A_DAY * DAYS
-    usage = Usage(
-        function_requests=count,
-        function_gb_seconds=count * warm_seconds * MEMORY_MB / 1024,
-        s3_gets=count * S3_GETS,
-    )
-    usd = sum(USAGE_PRICES.usd(usage).values())
+    usd = pricing.serving_usd(count, count * warm_seconds)
     always = pricing.prices("us-east-1", Tuning()).inference_usd(24 * DAYS * 3600, 1)
     return (
         f"  {A_DAY} detections a day for {DAYS} days: {usd:.2f} USD; one inference unit of Rekognition always"

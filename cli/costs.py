@@ -14,7 +14,7 @@ from lambdas.domain.costs import statement
 from lambdas.domain.costs.accounts import Grouping
 from lambdas.domain.shared import clock, pricing
 
-NOT_COUNTED = "S3, Lambda, DynamoDB and what else is billed by use is not counted; the bill is what counts"
+NOT_COUNTED = "S3, DynamoDB, other functions and the rest are not counted; the bill is what counts"
 
 
 def gather(deployment: Deployment, by: Grouping) -> dict[str, Any]:
@@ -30,12 +30,7 @@ def gather(deployment: Deployment, by: Grouping) -> dict[str, Any]:
         "running": [asdict(one) for one in made.running],
         "usd_per_hour": made.usd_per_hour,
         "prices": {"region": region, **asdict(made.prices), "as_of": pricing.AS_OF},
-        "serverless": {
-            "training_per_hour": made.prices.serverless_training_per_hour,
-            "is_estimate": pricing.is_serverless_estimate(region, tuning),
-        }
-        if deployment.serverless_engine
-        else None,
+        "serverless": asdict(made.serverless) if deployment.serverless_engine else None,
         "as_of": made.as_of,
     }
 
@@ -75,7 +70,8 @@ def month_words(month: dict[str, Any]) -> str:
 def _table(document: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column(document["by"])
-    for title in ("training", "USD", "unit-hours", "USD", "in all, USD"):
+    answers = ("answers", "USD") if document["serverless"] else ()
+    for title in ("training", "USD", "unit-hours", "USD", *answers, "in all, USD"):
         table.add_column(title, justify="right")
     for account in document["accounts"]:
         table.add_row(
@@ -84,17 +80,18 @@ def _table(document: dict[str, Any]) -> Table:
             formatting.usd(account["training_usd"]),
             f"{account['unit_hours']:.2f}",
             formatting.usd(account["units_usd"]),
+            *((f"{account['answers']:,}", formatting.usd(account["answers_usd"])) if answers else ()),
             formatting.usd(account["usd"]),
         )
     if len(document["accounts"]) > 1:
-        table.add_row("all", "", "", "", "", formatting.usd(document["usd"]), style="bold")
+        table.add_row("all", *([""] * (4 + len(answers))), formatting.usd(document["usd"]), style="bold")
     return table
 
 
 def _serverless_words(prices: dict[str, Any]) -> str:
     words = (
-        f"Engine serverless: {prices['training_per_hour']:.3f} USD for an hour of training; its serving"
-        " function is not counted"
+        f"Engine serverless: {prices['training_per_hour']:.3f} USD for an hour of training, about"
+        f" {prices['per_1000_answers']:.3f} USD for 1,000 answers"
     )
     if prices["is_estimate"]:
         words += (

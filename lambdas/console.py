@@ -249,6 +249,7 @@ def read_costs(caller: Caller, by: str = "day") -> responses.Costs:
         running=[responses.RunningCost(**vars(one)) for one in made.running],
         usd_per_hour=made.usd_per_hour,
         prices=responses.Prices(region=region, **vars(made.prices)),
+        serverless=responses.ServerlessPrices(**vars(made.serverless)) if s.serving_function else None,
         as_of=made.as_of,
     )
 

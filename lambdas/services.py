@@ -134,6 +134,16 @@ class Services:
         return boto3.client("lambda", config=RETRIES)
 
     @cached_property
+    def cloudwatch(self) -> Any:
+        return boto3.client("cloudwatch", config=RETRIES)
+
+    @property
+    def serving_function(self) -> str:
+        """The function that answers for the engine serverless; empty if the deployment has not got that."""
+        settings = _serverless()
+        return settings["function"] if settings else ""
+
+    @cached_property
     def sns(self) -> SNSClient:
         return boto3.client("sns", config=RETRIES)
 

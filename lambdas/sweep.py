@@ -9,8 +9,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import review_routes
+from lambdas.domain.costs import answers
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.review.task_opening import Opener
+from lambdas.domain.shared import clock
 from lambdas.domain.sweep import reviews
 from lambdas.domain.sweep.reviews import Reconciled
 from lambdas.domain.sweep.sweeper import Sweeper
@@ -43,6 +45,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         register_queue_urls=variable("REGISTER_QUEUE_URLS").split(),
         retrain_machine_arn=variable("RETRAIN_MACHINE_ARN"),
         tuning=s.tuning,
+        book_answers=_book_answers,
         summarise_batch=_summarise_batch,
         reconcile_reviews=_reconcile_reviews,
         detection_queues=[
@@ -53,6 +56,13 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         waits_seconds=context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS,
     )
     return sweeper.sweep()
+
+
+def _book_answers() -> int:
+    s = services()
+    if not s.serving_function:
+        return 0
+    return answers.book(s.cloudwatch, s.loop_state, s.serving_function, s.engine.region, clock.now())
 
 
 def _summarise_batch(name: str, execution_arn: str) -> None:

@@ -180,6 +180,8 @@ const costAccount = (name: string, training_usd: number, units_usd: number) => (
   training_usd,
   unit_hours: units_usd / 4,
   units_usd,
+  answers: 0,
+  answers_usd: 0,
   usd: training_usd + units_usd,
 })
 const accounts: Record<string, () => object[]> = {
@@ -195,6 +197,7 @@ const costs = (by: string) => ({
   running: [{ version: 'v6-0123456789ab', units: 1, usd_per_hour: 4, since: ago(600) }],
   usd_per_hour: 4,
   prices: { region: 'eu-central-1', training_per_hour: 1.37, inference_per_unit_hour: 4, serverless_training_per_hour: 0.23, is_estimate: true },
+  serverless: null,
   as_of: ago(1),
 })
 export const noCosts = {

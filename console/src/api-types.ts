@@ -578,6 +578,9 @@ export interface components {
       /** @description Hours that model versions ran, times their inference units. */
       unit_hours: number;
       units_usd: number;
+      /** @description Of the engine serverless. */
+      answers: number;
+      answers_usd: number;
       usd: number;
     };
     /**
@@ -594,7 +597,7 @@ export interface components {
     };
     /**
      * Costs
-     * @description What trainings and running models have cost, by the loop's own ledger.
+     * @description What trainings, running models and answers have cost, by the loop's own ledger.
      */
     Costs: {
       /** @enum {unknown} */
@@ -607,6 +610,8 @@ export interface components {
       running: components["schemas"]["RunningCost"][];
       usd_per_hour: number;
       prices: components["schemas"]["Prices"];
+      /** @description Null: the deployment has not got this engine. */
+      serverless: components["schemas"]["ServerlessPrices"] | null;
       /** @description The last look at Rekognition; empty before the first one. */
       as_of: string;
     };
@@ -1267,6 +1272,16 @@ export interface components {
      */
     Runs: {
       runs: components["schemas"]["RunSummary"][];
+    };
+    /**
+     * ServerlessPrices
+     * @description The prices of the engine serverless that are reckoned with.
+     */
+    ServerlessPrices: {
+      training_per_hour: number;
+      /** @description The price of an hour of training is another Region's. */
+      is_estimate: boolean;
+      per_1000_answers: number;
     };
     /**
      * Serving
@@ -2444,7 +2459,7 @@ export interface operations {
       };
     };
     responses: {
-      /** @description What trainings and running models have cost, by the loop's own ledger. */
+      /** @description What trainings, running models and answers have cost, by the loop's own ledger. */
       200: {
         content: {
           "application/json": components["schemas"]["Costs"];

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { CostAccount, Costs } from '../src/api'
 import { columnsOf, tickText, topOf } from '../src/charts/geometry'
-import { chartOf, monthText, runningText } from '../src/costs/sums'
+import { chartOf, monthText, runningText, serverlessText } from '../src/costs/sums'
 
 const account = (name: string, training: number, units: number): CostAccount => ({
   name,
@@ -9,6 +9,8 @@ const account = (name: string, training: number, units: number): CostAccount => 
   training_usd: training,
   unit_hours: units / 4,
   units_usd: units,
+  answers: 0,
+  answers_usd: 0,
   usd: training + units,
 })
 const costs = (rest: Partial<Costs>): Costs => ({
@@ -19,6 +21,7 @@ const costs = (rest: Partial<Costs>): Costs => ({
   running: [],
   usd_per_hour: 0,
   prices: { region: 'us-east-1', training_per_hour: 1, inference_per_unit_hour: 4, serverless_training_per_hour: 0, is_estimate: false },
+  serverless: null,
   as_of: '',
   ...rest,
 })
@@ -31,6 +34,18 @@ test('days without costs have a column, over the end of a month and of a year', 
     { name: '2027-01-01', parts: [0, 0] },
     { name: '2027-01-02', parts: [1, 2] },
   ])
+})
+
+test('answers are drawn with what runs', () => {
+  expect(chartOf([{ ...account('2026-12-30', 1, 4), answers: 1000, answers_usd: 2 }], 'day')[0]?.parts).toEqual([1, 6])
+})
+
+test('the prices of the engine serverless are said where there is one', () => {
+  expect(serverlessText(costs({}))).toBeNull()
+  const serverless = { training_per_hour: 0.257, is_estimate: true, per_1000_answers: 0.01 }
+  expect(serverlessText(costs({ serverless }))).toBe(
+    'Engine serverless: 0.26 USD for an hour of training, a price of another Region, about 0.01 USD for 1,000 answers, nothing at rest.',
+  )
 })
 
 test('months without costs have a column', () => {

@@ -385,6 +385,8 @@ class CostAccount(Response):
         float, Meta(description="Hours that model versions ran, times their inference units.")
     ]
     units_usd: float
+    answers: Annotated[int, Meta(description="Of the engine serverless.")]
+    answers_usd: float
     usd: float
 
 
@@ -418,8 +420,16 @@ class Prices(Response):
     is_estimate: Annotated[bool, Meta(description="The Region's own prices are not known.")]
 
 
+class ServerlessPrices(Response):
+    """The prices of the engine serverless that are reckoned with."""
+
+    training_per_hour: float
+    is_estimate: Annotated[bool, Meta(description="The price of an hour of training is another Region's.")]
+    per_1000_answers: float
+
+
 class Costs(Response):
-    """What trainings and running models have cost, by the loop's own ledger."""
+    """What trainings, running models and answers have cost, by the loop's own ledger."""
 
     by: Literal["day", "month", "version"]
     accounts: Annotated[list[CostAccount], Meta(description="Newest first; versions by what they cost.")]
@@ -428,6 +438,9 @@ class Costs(Response):
     running: list[RunningCost]
     usd_per_hour: float
     prices: Prices
+    serverless: Annotated[
+        ServerlessPrices | None, Meta(description="Null: the deployment has not got this engine.")
+    ]
     as_of: Annotated[str, Meta(description="The last look at Rekognition; empty before the first one.")]
 
 

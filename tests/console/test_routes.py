@@ -209,9 +209,20 @@ CASES = {
     ),
     "GET /api/costs": Case(
         "/api/costs?by=version",
-        members={"by", "accounts", "usd", "month", "running", "usd_per_hour", "prices", "as_of"},
+        members={
+            "by",
+            "accounts",
+            "usd",
+            "month",
+            "running",
+            "usd_per_hour",
+            "prices",
+            "serverless",
+            "as_of",
+        },
         each="accounts",
-        of_each={"name", "training_hours", "training_usd", "unit_hours", "units_usd", "usd"},
+        of_each={"name", "training_hours", "training_usd", "unit_hours", "units_usd", "answers"}
+        | {"answers_usd", "usd"},
     ),
     "GET /api/versions": Case(
         "/api/versions", members={"versions", "label_thresholds"}, each="versions", of_each=VERSION

@@ -6,7 +6,7 @@ import { Link } from '../router'
 import { useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { Choices, EmptyState, number, PageHeader, Table, usd, when, type Column } from '../ui'
-import { chartOf, monthText, runningText, type Grouping } from './sums'
+import { chartOf, monthText, runningText, serverlessText, type Grouping } from './sums'
 import './costs.css'
 
 const groupings: [Grouping, string][] = [
@@ -16,6 +16,11 @@ const groupings: [Grouping, string][] = [
 ]
 const titles: Record<Grouping, string> = { day: 'Day (UTC)', month: 'Month (UTC)', version: 'Model version' }
 
+const answers: Column<CostAccount>[] = [
+  { title: 'Answers', cell: (account) => number(account.answers, 0), figure: true },
+  { title: 'Answered', cell: (account) => usd(account.answers_usd), figure: true },
+]
+
 export default function CostsPage() {
   const [by, setBy] = useState<Grouping>('day')
   const loaded = useLoaded(() => getCosts(by), by, () => 60)
@@ -23,7 +28,7 @@ export default function CostsPage() {
     <div class="page">
       <PageHeader
         title="Costs"
-        lead="Every training and every hour that a model version runs, as Rekognition bills them. Storage, functions and the rest are not counted; the bill is what counts. A unit-hour is an hour of one inference unit."
+        lead="Every training and every hour that a model version runs, as Rekognition bills them, and what the engine serverless trains and answers. Storage, other functions and the rest are not counted; the bill is what counts. A unit-hour is an hour of one inference unit."
       />
       <div class="costs-groupings">
         <Choices label="Summed up" choices={groupings} chosen={by} onChoose={setBy} />
@@ -44,6 +49,7 @@ export default function CostsPage() {
 }
 
 function Statement({ costs }: { costs: Costs }) {
+  const serverless = serverlessText(costs)
   const amounts = chartOf(costs.accounts, costs.by)
   const values = amounts.map(({ name, parts }) => `${name} ${usd(parts[0] + parts[1])}`).join(', ')
   const columns: Column<CostAccount>[] = [
@@ -52,6 +58,7 @@ function Statement({ costs }: { costs: Costs }) {
     { title: 'Training', cell: (account) => usd(account.training_usd), figure: true },
     { title: 'Unit-hours', cell: (account) => number(account.unit_hours, 2), figure: true },
     { title: 'Running', cell: (account) => usd(account.units_usd), figure: true },
+    ...(costs.serverless ? answers : []),
     { title: 'In all', cell: (account) => usd(account.usd), figure: true },
   ]
   return (
@@ -67,13 +74,14 @@ function Statement({ costs }: { costs: Costs }) {
             {usd(costs.prices.inference_per_unit_hour)}.
           </p>
         )}
+        {serverless && <p class="muted">{serverless}</p>}
         {costs.as_of && <p class="muted">As of {when(costs.as_of)}.</p>}
       </section>
       <section class="card" aria-labelledby="costs-chart">
         <h2 id="costs-chart">{titles[costs.by]}</h2>
         <p class="row costs-legend">
           <span class="costs-training">Training</span>
-          <span class="costs-running">Running</span>
+          <span class="costs-running">{costs.serverless ? 'Running and answers' : 'Running'}</span>
         </p>
         <Columns label={`Costs, ${costs.by === 'version' ? 'the newest version first' : 'the latest last'}: ${values}`} unit="USD" amounts={amounts} />
       </section>

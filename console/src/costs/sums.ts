@@ -28,7 +28,7 @@ export function chartOf(accounts: CostAccount[], by: Grouping): NamedParts[] {
 }
 
 function partsOf(account: CostAccount): NamedParts {
-  return { name: account.name.split('-').length > 2 ? account.name : short(account.name), parts: [account.training_usd, account.units_usd] }
+  return { name: account.name.split('-').length > 2 ? account.name : short(account.name), parts: [account.training_usd, account.units_usd + account.answers_usd] }
 }
 
 /** A version's number alone. */
@@ -52,6 +52,14 @@ export function monthText({ month }: Costs): string {
   if (month.budget_usd === null) return `${spent}. There is no budget.`
   const share = `${spent} of a budget of ${usd(month.budget_usd)}, ${Math.round(month.percent)} %.`
   return month.percent >= 100 ? `${share} It is used up: nothing is started any more.` : share
+}
+
+/** What the engine serverless costs; null where there is none. */
+export function serverlessText({ serverless }: Costs): string | null {
+  if (!serverless) return null
+  const estimate = serverless.is_estimate ? ', a price of another Region' : ''
+  const hour = usd(serverless.training_per_hour)
+  return `Engine serverless: ${hour} for an hour of training${estimate}, about ${usd(serverless.per_1000_answers)} for 1,000 answers, nothing at rest.`
 }
 
 /** What runs and goes on to cost. */

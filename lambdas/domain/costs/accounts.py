@@ -19,17 +19,20 @@ Grouping = Literal["day", "month", "version"]
 
 @frozen
 class Account:
-    """What a day, a month or a version came to: trainings in hours, running models in hours of one unit."""
+    """What a day, a month or a version came to: trainings in hours, running models in hours of one unit, and
+    answers of the engine serverless."""
 
     name: str
     training_hours: float
     training_usd: float
     unit_hours: float
     units_usd: float
+    answers: int = 0
+    answers_usd: float = 0.0
 
     @property
     def usd(self) -> float:
-        return round(self.training_usd + self.units_usd, 4)
+        return round(self.training_usd + self.units_usd + self.answers_usd, 4)
 
 
 @frozen
@@ -122,12 +125,15 @@ def _account(name: str, group: Iterable[LedgerEntry], tuning: Tuning) -> Account
     group = list(group)
     training = [entry for entry in group if entry.what == "training"]
     units = [entry for entry in group if entry.what == "units"]
+    answers = [entry for entry in group if entry.what == "answers"]
     return Account(
         name,
         round(sum(entry.seconds for entry in training) / 3600, 4),
         round(sum(_usd(entry, tuning) for entry in training), 4),
         round(sum(entry.seconds * entry.units for entry in units) / 3600, 4),
         round(sum(_usd(entry, tuning) for entry in units), 4),
+        sum(entry.units for entry in answers),
+        round(sum(_usd(entry, tuning) for entry in answers), 4),
     )
 
 

@@ -13,14 +13,25 @@ from lambdas.domain.shared.tuning import Tuning
 
 
 @frozen
+class ServerlessPrices:
+    """What the engine serverless costs, in USD."""
+
+    training_per_hour: float
+    is_estimate: bool
+    """Whether that is another Region's price."""
+    per_1000_answers: float
+
+
+@frozen
 class Statement:
-    """What trainings and running models have cost, and what goes on to cost."""
+    """What trainings, running models and answers have cost, and what goes on to cost."""
 
     by: Grouping
     accounts: list[Account]
     month: MonthSpending
     running: list[Running]
     prices: Prices
+    serverless: ServerlessPrices
     as_of: str
     """The last look at Rekognition; empty before the first one."""
 
@@ -43,5 +54,14 @@ def make(loop_state: LoopState, tuning: Tuning, region: str, by: Grouping, at: s
         budget.spending(loop_state, tuning, at),
         accounts.running(loop_state, tuning),
         pricing.prices(region, tuning),
+        _serverless(region, tuning),
         loop_state.ledger_head().at,
+    )
+
+
+def _serverless(region: str, tuning: Tuning) -> ServerlessPrices:
+    return ServerlessPrices(
+        pricing.prices(region, tuning).serverless_training_per_hour,
+        pricing.is_serverless_estimate(region, tuning),
+        pricing.serving_usd(1000, 1000 * pricing.ANSWER_SECONDS),
     )

@@ -1,4 +1,5 @@
-"""What training and inference cost: prices of Rekognition and of SageMaker's training jobs, by Region.
+"""What training and inference cost: prices of Rekognition by Region, of SageMaker's training jobs, and of
+what is billed by use.
 
 The pricing page fills its tables in by script, so that a Region's price can be read there by people alone.
 What could be found in print stands in `PRICES`; for every other Region the highest price that is known is
@@ -49,6 +50,8 @@ class Prices:
 
     def entry_usd(self, entry: LedgerEntry) -> float:
         """What an entry of the ledger costs."""
+        if entry.what == "answers":
+            return serving_usd(entry.units, entry.seconds)
         if entry.what == "training":
             return self.training_usd(entry.seconds, serverless=is_serverless(entry.version))
         return self.inference_usd(entry.seconds, entry.units)
@@ -142,3 +145,24 @@ class UsagePrices:
 
 
 USAGE_PRICES = UsagePrices()
+SERVING_MEMORY_MB = 1769
+"""Of the function that answers for the engine serverless: one whole processor,
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+ANSWER_SECONDS = 0.3
+"""That the function takes for an image: `python -m benchmarks serving_function` measures less."""
+_SERVING_GETS = 3
+"""For an image, and at a cold start the model's two files: counted for each answer."""
+
+
+def serving_usage(answers: float, seconds: float) -> Usage:
+    """What answers of the engine serverless use, which took so many seconds together."""
+    return Usage(
+        function_requests=answers,
+        function_gb_seconds=seconds * SERVING_MEMORY_MB / 1024,
+        s3_gets=answers * _SERVING_GETS,
+    )
+
+
+def serving_usd(answers: float, seconds: float) -> float:
+    """What answers of the engine serverless cost."""
+    return round(sum(USAGE_PRICES.usd(serving_usage(answers, seconds)).values()), 4)
