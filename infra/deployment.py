@@ -11,6 +11,11 @@ from infra.settings import Settings
 
 NAMED_AT_START = "executions are named when they start"
 """Why permissions on executions have a wildcard."""
+TASK_TOKENS = (
+    "task tokens have no resource-level permissions:"
+    " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html"
+)
+"""Why permissions to let executions go on have a wildcard."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from infra.deployment import Deployment
 from infra.handler import Handler
 from infra.table import make_table
 
-_DELETED = ("LEASE", "INCIDENT", "NOTICE", "HOLD", "APPROVAL")
+_DELETED = ("LEASE", "INCIDENT", "NOTICE", "HOLD", "APPROVAL", "AWAITED")
 """Kinds of items that are deleted in time."""
 
 
@@ -98,6 +98,10 @@ class LoopState(Construct):
     def _allow(self, handler: Handler, kinds: Sequence[str], *actions: str) -> None:
         only = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": list(kinds)}}
         handler.allow(*actions, on=[self.table.table_arn], when=only)
+
+    def grant_forget_awaited(self, handler: Handler) -> None:
+        """Allow to forget that runs wait for trainings."""
+        self._allow(handler, ["AWAITED"], "dynamodb:DeleteItem")
 
     def grant_notify(self, handler: Handler) -> None:
         """Allow to publish notifications to the topic and to the event bus."""

@@ -153,6 +153,16 @@ class RekognitionProject(Construct):
             why=_NAMED_AT_RUN_TIME,
         )
 
+    def grant_cancel_trainings(self, handler: Handler) -> None:
+        """Allow to end trainings, where an engine can do that."""
+        if self._serverless:
+            self._serverless.grant_cancel(handler)
+
+    def grant_count_answers(self, handler: Handler) -> None:
+        """Allow to see what answers cost that are paid one by one."""
+        if self._serverless:
+            self._serverless.grant_count_answers(handler)
+
     def grant_delete_versions(self, handler: Handler) -> None:
         """Allow to delete model versions, for want of room."""
         handler.allow("rekognition:DeleteProjectVersion", on=[self._versions], why=_NAMED_AT_RUN_TIME)

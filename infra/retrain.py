@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.deployment import NAMED_AT_START, executions_of
+from infra.deployment import NAMED_AT_START, TASK_TOKENS, executions_of
 from infra.handler import Handler
 from infra.register import Register
 from infra.rekognition_project import RekognitionProject
@@ -20,7 +20,16 @@ from infra.workflow import Workflow
 
 SNAPSHOT_MEMORY_MB = 1769
 """One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
-_RESUMED = ("Snapshot", "CheckData", "SyncDatasets", "Train", "WatchTraining", "Evaluate", "FindLabelIssues")
+_RESUMED = (
+    "Snapshot",
+    "CheckData",
+    "SyncDatasets",
+    "Train",
+    "WatchTraining",
+    "AwaitTraining",
+    "Evaluate",
+    "FindLabelIssues",
+)
 """Steps at which a redriven run may go on, and then takes its lease again."""
 SNAPSHOT_STORAGE_MB = 2 * 1024
 """Room for the manifests of 250,000 images while they are made: an entry of about 1 KB is there twice."""
@@ -58,6 +67,7 @@ class Retrain(Step):
             "SyncDatasets": self._sync_datasets(),
             "Train": self._train(),
             "WatchTraining": self._watch_training(),
+            "AwaitTraining": self._await_training(),
             "Evaluate": self._evaluate(),
             "FindLabelIssues": self._find_label_issues(),
             "Report": self._report(console_address),
@@ -186,6 +196,13 @@ class Retrain(Step):
             writes=["RUN", "VERSION"],
         )
         self._project.grant_describe_versions(handler)
+        return handler
+
+    def _await_training(self) -> Handler:
+        description = "Has a run go on once its training has ended, of which an event tells"
+        handler = self._handler("AwaitTraining", "await_training", description, writes=["RUN", "AWAITED"])
+        self._project.grant_describe_versions(handler)
+        handler.allow("states:SendTaskSuccess", on=["*"], why=TASK_TOKENS)
         return handler
 
     def _evaluate(self) -> Handler:

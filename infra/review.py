@@ -8,7 +8,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.deployment import NAMED_AT_START, executions_of
+from infra.deployment import NAMED_AT_START, TASK_TOKENS, executions_of
 from infra.detect import MEMORY_MB
 from infra.event_queue import EventQueue
 from infra.handler import Handler
@@ -20,10 +20,6 @@ from infra.workflow import Workflow
 from infra.workforce import Workforce
 from lambdas.domain.review.workforce import a2i
 
-_TASK_TOKENS = (
-    "task tokens have no resource-level permissions:"
-    " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html"
-)
 BATCH_SECONDS = 300
 """Timeout of functions that handle every image of a labeling job, one after the other."""
 
@@ -88,14 +84,14 @@ class Review(Step):
     def grant_resolve(self, handler: Handler) -> None:
         """Allow to resolve tasks: to take answers, and to let the executions that wait for them go on."""
         self._grant_tasks(handler)
-        handler.allow("states:SendTaskSuccess", "states:SendTaskFailure", on=["*"], why=_TASK_TOKENS)
+        handler.allow("states:SendTaskSuccess", "states:SendTaskFailure", on=["*"], why=TASK_TOKENS)
 
     def grant_reconcile(self, handler: Handler) -> None:
         """Allow to reconcile tasks with their executions after a crash or a lost event."""
         for name, value in self.environment.items():
             handler.function.add_environment(name, value)
         self.grant_resolve(handler)
-        handler.allow("states:SendTaskHeartbeat", on=["*"], why=_TASK_TOKENS)
+        handler.allow("states:SendTaskHeartbeat", on=["*"], why=TASK_TOKENS)
         self.workforce.grant_describe_human_loop(handler)
         self.workforce.grant_read_labeling_job(handler)
         handler.allow("states:StartExecution", on=[self.machine_arn])

@@ -6,18 +6,20 @@ When it goes, with the stack or by an update that deploys another engine, its tr
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import region_info
 from constructs import Construct
 
 from infra import embedded, lambda_asset, training_source
 from infra.data_bucket import DataBucket
-from infra.deployment import Deployment
+from infra.deployment import TASK_TOKENS, Deployment
 from infra.handler import Handler
+from infra.loop_state import LoopState
 from infra.permissions import Permissions
+from lambdas.domain.shared.pricing import SERVING_MEMORY_MB
 
-MEMORY_MB = 1769
-"""One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 TIMEOUT_SECONDS = 60
 CPU_IMAGE = "pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker"
 GPU_IMAGE = "pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker"
@@ -25,6 +27,10 @@ GPU_IMAGE = "pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker"
 REPOSITORY = "pytorch-training"
 _JOBS = "training jobs are named after the model versions, which get their names when they are trained"
 _LISTED = "SageMaker has no resource-level permissions for listing training jobs"
+_METRICS = (
+    "CloudWatch has no resource-level permissions for reading metrics:"
+    " https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html"
+)
 _TOKEN = "ECR has no resource-level permissions for the token to pull with"  # noqa: S105 no password
 _LOGS = "SageMaker names the log streams after the jobs"
 
@@ -32,13 +38,22 @@ _LOGS = "SageMaker names the log streams after the jobs"
 class Serverless(Construct):
     """What the engine needs, and who may use what of it."""
 
-    def __init__(self, scope: Construct, id: str, deployment: Deployment, *, data_bucket: DataBucket) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
+    ) -> None:
         super().__init__(scope, id)
         self._deployment, self._data_bucket = deployment, data_bucket
         account = deployment.stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
-        self._source = s3_assets.Asset(self, "Source", path=str(training_source.build()))
-        self._training = self._training_role(account)
         platform = embedded.platform(deployment.settings)
+        source = training_source.build(with_packages=platform != lambda_asset.HERE)
+        self._source = s3_assets.Asset(self, "Source", path=str(source))
+        self._training = self._training_role(account)
         serving = lambda_asset.build_serving(platform)
         self.handler = Handler(
             self,
@@ -48,7 +63,7 @@ class Serverless(Construct):
             description="Answers with the models of the engine serverless",
             environment={},
             timeout=TIMEOUT_SECONDS,
-            memory=MEMORY_MB,
+            memory=SERVING_MEMORY_MB,
             code=embedded.code(deployment.settings, serving),
         )
         stack, settings = deployment.stack, deployment.settings
@@ -69,8 +84,39 @@ class Serverless(Construct):
                 },
             }
         )
-
+        self._tell_ends(loop_state)
         self.jobs_stopped = self._stop_jobs()
+
+    def _tell_ends(self, loop_state: LoopState) -> None:
+        """Let a run go on when SageMaker tells of the end of its training job.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+        """
+        handler = Handler(
+            self,
+            "Ended",
+            self._deployment,
+            entry="lambdas.training_jobs.ended",
+            description="Lets a run go on whose training job has ended",
+            environment=loop_state.environment,
+        )
+        loop_state.grant_get(handler)
+        loop_state.grant_forget_awaited(handler)
+        handler.allow("states:SendTaskSuccess", on=["*"], why=TASK_TOKENS)
+        events.Rule(
+            self,
+            "EndedRule",
+            description="Training jobs of the deployment that have ended",
+            event_pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["SageMaker Training Job State Change"],
+                detail={
+                    "TrainingJobName": [{"prefix": f"{self._deployment.settings.name}-v"}],
+                    "TrainingJobStatus": ["Completed", "Failed", "Stopped"],
+                },
+            ),
+            targets=[targets.LambdaFunction(handler.function)],  # pyrefly: ignore[bad-argument-type]
+        )
 
     def _stop_jobs(self) -> cdk.CustomResource:
         """Stop the training jobs when this is deleted."""
@@ -85,7 +131,7 @@ class Serverless(Construct):
             timeout=900,
         )
         self._allow_describe(handler)
-        handler.allow("sagemaker:StopTrainingJob", on=[self._jobs], why=_JOBS)
+        self.grant_cancel(handler)
         stopped = cdk.CustomResource(
             self,
             "JobsStopped",
@@ -155,6 +201,14 @@ class Serverless(Construct):
             when={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         self._training.before(handler.function)
+
+    def grant_cancel(self, handler: Handler) -> None:
+        """Allow to stop training jobs."""
+        handler.allow("sagemaker:StopTrainingJob", on=[self._jobs], why=_JOBS)
+
+    def grant_count_answers(self, handler: Handler) -> None:
+        """Allow to see how often the function was asked, and how long it took."""
+        handler.allow("cloudwatch:GetMetricStatistics", on=["*"], why=_METRICS)
 
     def grant_detect(self, handler: Handler) -> None:
         """Allow to ask models, and to lead the function to them."""

@@ -63,7 +63,9 @@ class LabelLoopStack(cdk.Stack):
         register = Register(self, "Register", shared)
         serverless = None
         if settings.engine != "rekognition":
-            serverless = Serverless(self, "Serverless", deployment, data_bucket=data_bucket)
+            serverless = Serverless(
+                self, "Serverless", deployment, data_bucket=data_bucket, loop_state=loop_state
+            )
         project = RekognitionProject(
             self, "Project", deployment, loop_state=loop_state, serverless=serverless
         )

@@ -86,6 +86,8 @@ class Sweep(Step):
         project.grant_describe_versions(handler)
         project.grant_describe_owners(handler)
         project.grant_stop(handler)
+        project.grant_cancel_trainings(handler)
+        project.grant_count_answers(handler)
         detect.event_queue.grant_redrive(handler)
         video.event_queue.grant_redrive(handler)
         review.grant_reconcile(handler)

@@ -63,6 +63,12 @@ class OfVersion(OfRun):
     since: NotRequired[str]
 
 
+class AwaitTraining(OfRun):
+    version: str
+    token: str
+    """Lets the execution go on that waits for the training's end."""
+
+
 class Evaluate(OfRun):
     version: str
     snapshot: str
@@ -213,8 +219,19 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     return {
         "status": version.status,
         "message": f"{version.name}: {version.message or version.status}",
+        "announced": engine.announces_ends,
         "wait_seconds": polling.next_look(waited, s.tuning().poll_seconds),
     }
+
+
+@logger.inject_lambda_context
+def await_training(event: AwaitTraining, context: LambdaContext) -> None:
+    """Let the execution go on with its token once the training has ended."""
+    from lambdas.domain.retrain import awaited_training
+
+    s, loop_state = services(), _fenced(event)
+    engine = _engine(loop_state, event)
+    awaited_training.wait_for_end(engine, s.stepfunctions, loop_state, event["version"], event["token"])
 
 
 @logger.inject_lambda_context

@@ -1,4 +1,4 @@
-"""training_jobs: the custom resource that, when the engine serverless goes, stops its training jobs."""
+"""training_jobs: tells runs of the ends of their training jobs, and stops those when the engine goes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas import custom_resource
 from lambdas.domain.engines.serverless import training_jobs
 from lambdas.domain.promote import shutdown
-from lambdas.services import services
+from lambdas.domain.retrain import awaited_training
+from lambdas.services import services, variable
 
 logger = Logger()
 RESERVE_SECONDS = 20
 """Kept of the function's time for the response to CloudFormation."""
+
+
+@logger.inject_lambda_context
+def ended(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
+    """Let the run go on whose training job has ended, by SageMaker's event."""
+    s, job = services(), event["detail"]["TrainingJobName"]
+    name = training_jobs.version_name(variable("DEPLOYMENT"), job)
+    return {"waited": awaited_training.tell_end(s.stepfunctions, s.loop_state, name)}
 
 
 @logger.inject_lambda_context

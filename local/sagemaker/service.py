@@ -70,7 +70,7 @@ class SageMaker:
         return answer
 
     def resolve(self) -> None:
-        """End the loops and jobs that are answered or over."""
+        """End the loops and jobs that are answered or over, and tell of what has changed."""
         self._store.expire(time.time())
         for resource in self._store.unresolved():
             self._resolve(resource)
@@ -90,7 +90,11 @@ class SageMaker:
             # Another thread may have been quicker, or somebody may have stopped it.
             now = self._store.get(resource.kind, resource.account, resource.region, resource.name)
             if now:
-                (self._loops if now.kind == "human-loop" else self._jobs).resolve(now)
+                self._part(now).resolve(now)
+
+    def _part(self, resource: Resource) -> HumanLoops | LabelingJobs | TrainingJobs:
+        parts = {"human-loop": self._loops, "training-job": self._trainings}
+        return parts.get(resource.kind, self._jobs)
 
     def _watch(self) -> None:
         while not self._ended.wait(RESOLVE_SECONDS):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lambdas.domain.engines.both import Engines
 from lambdas.domain.engines.port import Version
+from lambdas.domain.engines.rekognition.engine import RekognitionEngine
+from lambdas.domain.engines.serverless.engine import ServerlessEngine
 from lambdas.domain.promote import crossing
 from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.shared.tuning import Tuning
@@ -11,12 +16,19 @@ PAID = Version("arn:aws:rekognition:us-east-1:1:project/p/version/v6/1", "v6", "
 FREE = Version(
     "arn:aws:sagemaker:us-east-1:1:training-job/p-v7", "v7", "RUNNING", "", None, None, 0, is_always_on=True
 )
+NOBODY: Any = None
+"""Clients that nobody asks for prices."""
+ENGINES = Engines(
+    RekognitionEngine(NOBODY, "arn:aws:rekognition:us-east-1:1:project/p/1"),
+    ServerlessEngine(NOBODY, NOBODY, NOBODY, "us-east-1"),
+    "rekognition",
+)
 PASSED = Verdict("shadow", True, ("as good",))
 
 
 def judged(champion: Version | None, *, allowed: bool = True, verdict: Verdict = PASSED) -> Verdict:
     tuning = Tuning(promotion_across_engines=allowed)
-    return crossing.judged(verdict, FREE, champion, tuning, f1=(0.912, 0.923))
+    return crossing.judged(verdict, ENGINES, FREE, champion, tuning, f1=(0.912, 0.923))
 
 
 def test_scores_and_money_of_both_are_told() -> None:

@@ -7,14 +7,16 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
-from lambdas import retrain
+from lambdas import retrain, training_jobs
 from lambdas.domain.engines.both import Engines
-from lambdas.domain.engines.port import EngineError
+from lambdas.domain.engines.port import EngineError, Version
 from lambdas.domain.retrain import requests
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run, is_serverless
 from lambdas.domain.shared.scores import LabelScore
+from lambdas.domain.shared.state import LeaseLostError
 from lambdas.domain.shared.tuning import TuningError
 from lambdas.services import MissingEnvironmentError, services
 from tests.fixtures.deployment import BUCKET, CONSOLE, LATER, World, context
@@ -289,6 +291,7 @@ def test_watch_training_tells_how_far_it_is(world: World) -> None:
     assert call(retrain.watch_training, run=run, version="v1") == {
         "status": "TRAINING_IN_PROGRESS",
         "message": "v1: working",
+        "announced": False,
         "wait_seconds": 9,
     }
     world.fake.finish()
@@ -446,6 +449,86 @@ def test_report_can_be_called_again(world: World) -> None:
     for _ in range(2):
         assert call(retrain.report, run=arn, outcome="promoted", reason="")["outcome"] == "promoted"
     assert world.running("retrain") == ["a"]
+
+
+# A training whose end is announced
+
+
+class Announces:
+    """An engine that tells of its trainings' ends."""
+
+    name, announces_ends = "serverless", True
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def named(self, name: str) -> Announces:
+        return self
+
+    def describe_version(self, name: str) -> Version:
+        return Version("arn:aws:sagemaker", name, self.status, "", None, None, 0, is_always_on=True)
+
+
+class Tokens:
+    """Step Functions, with executions that wait with these tokens."""
+
+    def __init__(self, *waiting: str) -> None:
+        self.waiting = list(waiting)
+
+    def send_task_success(self, taskToken: str, output: str) -> None:
+        if taskToken not in self.waiting:
+            raise ClientError({"Error": {"Code": "TaskTimedOut", "Message": ""}}, "SendTaskSuccess")
+        self.waiting.remove(taskToken)
+
+
+def announcing(world: World, status: str, *tokens: str) -> Tokens:
+    waiting = Tokens(*tokens)
+    vars(services()).update(engine=Announces(status), stepfunctions=waiting)
+    return waiting
+
+
+JOB_ENDED = {"detail": {"TrainingJobName": "pets-v9-s", "TrainingJobStatus": "Completed"}}
+
+
+def test_a_run_goes_on_when_the_end_of_its_training_is_announced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOYMENT", "pets")
+    run = begun(world)
+    tokens = announcing(world, "TRAINING_IN_PROGRESS", "t")
+    watched = call(retrain.watch_training, run=run, version="v9-s-serverless")
+    assert (watched["status"], watched["announced"]) == ("TRAINING_IN_PROGRESS", True)
+    call(retrain.await_training, run=run, version="v9-s-serverless", token="t")
+    assert tokens.waiting == ["t"]
+    assert call(training_jobs.ended, detail={"TrainingJobName": "pets-v8-s"}) == {"waited": False}
+    assert call(training_jobs.ended, **JOB_ENDED) == {"waited": True}
+    assert call(training_jobs.ended, **JOB_ENDED) == {"waited": False}, "AWS may tell of it more than once"
+    assert tokens.waiting == []
+
+
+def test_a_run_goes_on_at_once_if_its_training_has_ended_meanwhile(world: World) -> None:
+    tokens = announcing(world, "RUNNING", "t")
+    call(retrain.await_training, run=begun(world), version="v9-s-serverless", token="t")
+    assert tokens.waiting == []
+    assert world.loop_state.awaited_training("v9-s-serverless") is None
+
+
+def test_an_execution_that_waits_no_longer_is_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOYMENT", "pets")
+    announcing(world, "TRAINING_IN_PROGRESS")
+    call(retrain.await_training, run=begun(world), version="v9-s-serverless", token="gone")
+    assert call(training_jobs.ended, **JOB_ENDED) == {"waited": False}
+    assert world.loop_state.awaited_training("v9-s-serverless") is None
+
+
+def test_a_run_that_has_ended_waits_for_nothing(world: World) -> None:
+    announcing(world, "TRAINING_IN_PROGRESS", "t")
+    run = world.execution("retrain", "another")
+    begun(world)
+    with pytest.raises(LeaseLostError):
+        call(retrain.await_training, run=run, version="v9-s-serverless", token="t")
 
 
 # Another usual engine in the middle of a run

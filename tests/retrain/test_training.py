@@ -203,7 +203,7 @@ def test_a_run_goes_on_with_the_training_that_another_left_behind(
     version = train(first)["version"]
     world.fake.versions[version]["Status"] = status
     world.end_execution(first)
-    assert leases.give_back_run(world.stepfunctions, world.loop_state)
+    assert leases.give_back_run(world.fake.engine, world.stepfunctions, world.loop_state)
     world.loop_state.update_version(ModelVersion(version, state=state))
     second = begun(world, "b")
     assert train(second)["version"] == version
@@ -233,7 +233,7 @@ def ended(world: World) -> str:
     run = begun(world)
     train(run)
     world.end_execution(run)
-    assert leases.give_back_run(world.stepfunctions, world.loop_state)
+    assert leases.give_back_run(world.fake.engine, world.stepfunctions, world.loop_state)
     assert world.run_record().outcome == "failed"
     return run
 

@@ -12,14 +12,15 @@ from tests.fixtures.state_machine_paths import PATHS, REPORTERS, Path
 
 USUAL_PATH = {"retrain": PATHS["retrain promotes"], "promote": PATHS["promote switches"]}
 APPROVED = PATHS["promote is approved"]
-OF_APPROVAL = ("AskApproval", "Decide")
-"""Tasks that the usual path does not come to."""
+TOLD = PATHS["retrain is told of the training's end"]
+UNUSUAL = {"AskApproval": APPROVED, "Decide": APPROVED, "AwaitTraining": TOLD}
+"""Paths of the tasks that the usual one does not come to."""
 BOOM = Fails("it broke")
 Ends = dict[tuple[str, str], Played]
 
 
 def path_of(state: str, machine: str) -> Path:
-    return APPROVED if state in OF_APPROVAL else USUAL_PATH[machine]
+    return UNUSUAL.get(state, USUAL_PATH[machine])
 
 
 def every_task() -> list[tuple[str, str]]:
@@ -92,7 +93,7 @@ def test_a_task_that_fails_once(machine: str, state: str, stage: Stage) -> None:
     assert len(calls) == 2
     for call in calls:
         # Each attempt has a token of its own.
-        assert ("token" in call) is (state == "AskApproval")
+        assert ("token" in call) is (state in ("AskApproval", "AwaitTraining"))
         call.pop("token", None)
     assert calls[0] == calls[1]
 

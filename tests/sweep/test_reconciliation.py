@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -467,13 +467,79 @@ def test_a_version_that_is_always_on_never_runs_for_nobody(world: World) -> None
     ("status", "state"),
     [("TRAINING_IN_PROGRESS", "training"), ("RUNNING", "trained"), ("TRAINING_FAILED", "failed")],
 )
-def test_a_training_job_of_a_stopped_run_goes_on_and_is_settled_once_it_ends(
+def test_a_training_job_without_a_run_is_settled_once_it_ends(
     status: str, state: VersionState, world: World
 ) -> None:
-    """As a training of Rekognition does; the next run of its snapshot goes on with it."""
+    """As a training of Rekognition is; the next run of its snapshot goes on with it."""
     record = ModelVersion(NAME, snapshot="s", run="a", state="training", created_at=clock.in_seconds(-9999))
     world.loop_state.update_version(record)
-    world.end_execution(begin(world))
-    leases.give_back_run(world.stepfunctions, world.loop_state)
     models.settle(world.loop_state, {NAME: always_on(status)})
     assert world.version_record(NAME).state == state
+
+
+class Cancels:
+    """An engine that can end its trainings, with one version."""
+
+    def __init__(self, status: str) -> None:
+        self._status = status
+        self.cancelled: list[str] = []
+
+    def describe_version(self, name: str) -> Version:
+        assert name == NAME
+        return always_on(self._status)
+
+    def cancel_training(self, version: Version) -> bool:
+        self.cancelled.append(version.name)
+        return True
+
+
+def training(world: World) -> str:
+    """A run that trains a version of the engine serverless."""
+    run = begin(world)
+    world.loop_state.update_version(ModelVersion(NAME, snapshot="s", run="a", state="training"))
+    world.loop_state.update_run(Run("a", version=NAME))
+    return run
+
+
+def given_back(world: World, status: str = "TRAINING_IN_PROGRESS") -> Cancels:
+    engine = Cancels(status)
+    assert leases.give_back_run(cast(Any, engine), world.stepfunctions, world.loop_state)
+    return engine
+
+
+def test_a_stopped_run_ends_its_training_where_the_engine_can(world: World) -> None:
+    """No later run may go on with a job that is about to stop."""
+    world.end_execution(training(world))
+    assert given_back(world).cancelled == [NAME]
+    version = world.version_record(NAME)
+    assert (version.state, version.reason) == (
+        "failed",
+        "its training was stopped with its run: the execution aborted",
+    )
+    assert world.loop_state.lease("retrain") is None
+
+
+def test_a_training_that_is_complete_outlives_its_stopped_run(world: World) -> None:
+    world.end_execution(training(world))
+    assert given_back(world, "RUNNING").cancelled == []
+    assert world.version_record(NAME).state == "training"
+
+
+def test_a_run_that_broke_down_leaves_its_training_to_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = world.stepfunctions.describe_execution
+    broken = {"status": "TIMED_OUT", "cause": ""}
+    monkeypatch.setattr(world.stepfunctions, "describe_execution", lambda **asked: describe(**asked) | broken)
+    training(world)
+    assert given_back(world).cancelled == []
+    assert world.version_record(NAME).state == "training"
+
+
+def test_a_training_of_rekognition_goes_on_when_its_run_is_stopped(world: World) -> None:
+    world.version("v1", "TRAINING_IN_PROGRESS", state="training", run="a")
+    run = begin(world)
+    world.loop_state.update_run(Run("a", version="v1"))
+    world.end_execution(run)
+    sweep(world)
+    assert world.version_record("v1").state == "training"

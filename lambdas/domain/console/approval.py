@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from lambdas.domain.console.control import ControlError
 from lambdas.domain.promote.approval import approval_words
-from lambdas.domain.shared import clock
+from lambdas.domain.shared import clock, task_tokens
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.records import ApprovalDecision, ModelVersion
 from lambdas.domain.shared.state import LoopState
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 MAX_WHY = 500
-_ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
-"""Errors of an execution that waits no longer:
-https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
 
 
 def answer(
@@ -52,14 +47,10 @@ def answer(
     if clock.now() >= pending.deadline:
         raise ControlError(_too_late(version, f"its deadline was {clock.minute(pending.deadline)}"))
     output = json.dumps({"decision": decision, "by": by, "why": why.strip()[:MAX_WHY]})
-    try:
-        stepfunctions.send_task_success(taskToken=pending.token, output=output)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _ENDED:
-            raise
+    if not task_tokens.succeed(stepfunctions, pending.token, output):
         raise ControlError(
             f"{version} was decided about already: somebody did just now, or its promotion has ended"
-        ) from error
+        )
 
 
 def _why_not(record: ModelVersion) -> str:

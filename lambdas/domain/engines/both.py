@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lambdas.domain.engines.port import Datasets, Detector, Engine, EngineName, Image, Label, Version
     from lambdas.domain.shared.state import FencedState
+    from lambdas.domain.shared.tuning import Tuning
 
 
 @frozen
@@ -93,6 +94,15 @@ class Engines:
         """Begin the training of a version; the one begun before, if there is one."""
         return self._of_name(name).train_version(name, bucket=bucket, tags=tags)
 
+    @property
+    def announces_ends(self) -> bool:
+        """Whether an event tells of the end of the usual engine's trainings."""
+        return self.named("").announces_ends
+
+    def cancel_training(self, version: Version) -> bool:
+        """Begin to end a training that is under way: False if its engine cannot."""
+        return self._of(version).cancel_training(version)
+
     def start_version(self, version: Version, inference_units: int, max_inference_units: int = 0) -> None:
         """Begin to start a version that does not run."""
         self._of(version).start_version(version, inference_units, max_inference_units)
@@ -104,6 +114,10 @@ class Engines:
     def delete_version(self, version: Version) -> None:
         """Begin to delete a version."""
         self._of(version).delete_version(version)
+
+    def price_in_words(self, version: Version, tuning: Tuning) -> str:
+        """What a version's answers cost."""
+        return self._of(version).price_in_words(version, tuning)
 
     @property
     def max_trainings(self) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from lambdas.domain.shared.state import FencedState
+    from lambdas.domain.shared.tuning import Tuning
 
 NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 """Errors of a version that was stopped, or deleted since."""
@@ -202,6 +203,15 @@ class Engine(Detector, Protocol):
         """
         ...
 
+    @property
+    def announces_ends(self) -> bool:
+        """Whether an event tells of a training's end, so that nobody has to look for it."""
+        ...
+
+    def cancel_training(self, version: Version) -> bool:
+        """Begin to end a training that is under way: False if this engine cannot."""
+        ...
+
     def start_version(self, version: Version, inference_units: int, max_inference_units: int = 0) -> None:
         """Begin to start a version that does not run; nothing if it already does.
 
@@ -225,6 +235,10 @@ class Engine(Detector, Protocol):
 
     def delete_version(self, version: Version) -> None:
         """Begin to delete a version; nothing if that is under way already and was described otherwise."""
+        ...
+
+    def price_in_words(self, version: Version, tuning: Tuning) -> str:
+        """What a version's answers cost."""
         ...
 
     @property

@@ -141,7 +141,7 @@ class Trial:
         described = self.engine.describe_version(champion.version_name)
         known = self.loop_state.version(champion.version_name)
         f1 = record.f1, known.f1 if known else None
-        return crossing.judged(verdict, challenger, described, self.tuning, f1=f1)
+        return crossing.judged(verdict, self.engine, challenger, described, self.tuning, f1=f1)
 
     def _images(self, record: ModelVersion) -> list[ShadowImage]:
         return shadow_images(self.s3, self.bucket, str(record.snapshot), self.tuning.shadow_test_images)

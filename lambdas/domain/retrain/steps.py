@@ -25,7 +25,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "make the dataset snapshot": ("Snapshot",),
     "check the dataset": ("CheckData",),
     "bring the datasets to the snapshot": ("SyncDatasets", "WaitForDatasets"),
-    "train the model": ("Train", "WaitForSlot", "WatchTraining", "WaitForTraining"),
+    "train the model": ("Train", "WaitForSlot", "WatchTraining", "WaitForTraining", "AwaitTraining"),
     "evaluation gate": ("Evaluate",),
     "look for wrong labels": ("FindLabelIssues",),
     "promote": ("Promote",),

@@ -142,6 +142,15 @@ class PendingApproval:
 
 
 @frozen
+class AwaitedTraining:
+    """That a run waits for the end of a training; its id is the version's name."""
+
+    id: str
+    token: str
+    """Of the execution that waits. Whoever has it can let that go on, so it is shown to nobody."""
+
+
+@frozen
 class NeededImages:
     """Test images that the gates could not decide without; no counts: the last challenger was decided."""
 
@@ -430,21 +439,28 @@ def is_serverless(version: str) -> bool:
     return version.endswith(SERVERLESS_SUFFIX)
 
 
+SERVING = "serving function"
+"""Stands in the ledger where others have a model version: the function answers for all of its engine."""
+
+
 @frozen
 class LedgerEntry:
-    """Something that is billed by time: a model version's units while it ran, or its training.
+    """Something that is billed by time: a model version's units while it ran, its training, or a day's
+    answers of the engine serverless.
 
     Units never run over the end of a month, so that what a month cost is in that month's entries.
     """
 
-    what: Literal["units", "training"]
+    what: Literal["units", "training", "answers"]
     version: str
     region: str
     since: str
     until: str
     seconds: float
-    """That are billed: of units those from `since` to `until`; of a training what Rekognition says."""
+    """That are billed: of units those from `since` to `until`; of a training what its engine says; of answers
+    those in which the function ran."""
     units: int = 1
+    """Inference units; of answers how many."""
 
     @property
     def id(self) -> str:
@@ -486,6 +502,7 @@ AnyRecord = (
     | Hold
     | ClassIds
     | PendingApproval
+    | AwaitedTraining
     | NeededImages
 )
 Record = TypeVar(
@@ -505,6 +522,7 @@ Record = TypeVar(
     Batch,
     Hold,
     PendingApproval,
+    AwaitedTraining,
     NeededImages,
 )
 

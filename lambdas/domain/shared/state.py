@@ -28,6 +28,7 @@ from lambdas.domain.shared.dynamodb import (
 )
 from lambdas.domain.shared.records import (
     AnyRecord,
+    AwaitedTraining,
     Batch,
     Champion,
     ClassIds,
@@ -266,6 +267,18 @@ class LoopState:
         expected = _condition({"execution": pending.execution})
         return {"Delete": {**self._key("APPROVAL", pending.id), **expected}}
 
+    # Trainings
+
+    def awaited_training(self, version: str) -> AwaitedTraining | None:
+        """That a run waits for the end of this version's training; None if none does."""
+        item = self._get("AWAITED", version)
+        return records.read(AwaitedTraining, item) if item else None
+
+    def forget_awaited(self, awaited: AwaitedTraining) -> None:
+        """Forget that a run waited, unless it waits anew."""
+        mine = Attr("token").eq(awaited.token)
+        delete_if(self._table, {"kind": "AWAITED", "id": awaited.id}, mine)
+
     # The ledger
 
     def ledger_head(self) -> LedgerHead:
@@ -291,6 +304,11 @@ class LoopState:
         """
         moved = self._put_action("LEDGER", _HEAD, head, {"revision": head.revision - 1 or None})
         return not self._transact([moved, *(self._put_action("LEDGER", e.id, e, {}) for e in entries)])
+
+    def write_answers(self, entries: Iterable[LedgerEntry]) -> None:
+        """Write entries of days, in the place of what they came to before."""
+        for entry in entries:
+            self._transact([self._put_action("LEDGER", entry.id, entry, {})])
 
     # Classes
 
@@ -701,6 +719,12 @@ class FencedState(LoopState):
         """Record what was decided, and ask no more: False if that has happened already."""
         recorded = self._update_action("VERSION", version.id, records.attributes(version))
         return self._write(self._delete_approval(pending), recorded)
+
+    # Trainings
+
+    def await_training(self, awaited: AwaitedTraining) -> None:
+        """Record that the run waits for the end of a training."""
+        self._write(self._put_action("AWAITED", awaited.id, awaited, {}))
 
     # Datasets
 

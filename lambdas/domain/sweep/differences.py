@@ -52,6 +52,8 @@ class Ended:
     lease: Lease
     execution: str
     why: str
+    is_stopped: bool = False
+    """Whether somebody has stopped it."""
 
 
 def differences(engine: Engine, stepfunctions: SFNClient, loop_state: LoopState) -> list[Difference]:
@@ -89,8 +91,8 @@ def ended_lease(stepfunctions: SFNClient, loop_state: LoopState, name: LeaseName
     if execution.startswith(SERVE):
         why = "its function was killed" if lease.holder != execution or is_abandoned(lease) else None
         return None if why is None else Ended(lease, execution, why)
-    why = why_ended(stepfunctions, execution)
-    return None if why is None else Ended(lease, execution, why)
+    end = _end_of(stepfunctions, execution)
+    return None if end is None else Ended(lease, execution, end.why, end.status == "ABORTED")
 
 
 def dead_approvals(stepfunctions: SFNClient, loop_state: LoopState) -> Iterator[tuple[PendingApproval, str]]:
@@ -101,18 +103,31 @@ def dead_approvals(stepfunctions: SFNClient, loop_state: LoopState) -> Iterator[
             yield pending, why
 
 
+@frozen
+class _End:
+    """How an execution has ended, by Step Functions' word, and why."""
+
+    status: str
+    why: str
+
+
 def why_ended(stepfunctions: SFNClient, execution_arn: str) -> str | None:
     """Why an execution has ended; None if it goes on."""
+    end = _end_of(stepfunctions, execution_arn)
+    return end.why if end else None
+
+
+def _end_of(stepfunctions: SFNClient, execution_arn: str) -> _End | None:
     try:
         execution = stepfunctions.describe_execution(executionArn=execution_arn)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            return "its execution is gone"
+            return _End("", "its execution is gone")
         raise
     status = execution["status"]
     if status in ("RUNNING", "PENDING_REDRIVE"):
         return None
-    return execution.get("cause") or f"the execution {status.lower()}"
+    return _End(status, execution.get("cause") or f"the execution {status.lower()}")
 
 
 def is_serving(champion: Champion | None, versions: Mapping[str, Version]) -> bool:

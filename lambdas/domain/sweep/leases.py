@@ -8,24 +8,35 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import runs, steps
-from lambdas.domain.shared.records import LeaseName, Run
-from lambdas.domain.shared.state import LeaseLostError, LoopState
+from lambdas.domain.shared.records import LeaseName, ModelVersion, Run
+from lambdas.domain.shared.state import FencedState, LeaseLostError, LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep.differences import Ended, ended_lease
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
+    from lambdas.domain.engines.port import Engine
+
 _BY_FORCE = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 def give_back_run(
-    stepfunctions: SFNClient, loop_state: LoopState, tuning: Callable[[], Tuning] = Tuning
+    engine: Engine,
+    stepfunctions: SFNClient,
+    loop_state: LoopState,
+    tuning: Callable[[], Tuning] = Tuning,
 ) -> list[Run]:
-    """Complete the record of the run that has ended with its lease, and give that back: its record."""
+    """Complete the record of the run that has ended with its lease, and give that back: its record.
+
+    Where somebody has stopped the run its training is ended, too, if its engine can do that. What a run has
+    left that broke down is gone on with by the next one of its snapshot.
+    """
     completed: list[Run] = []
 
     def complete(ended: Ended, holder: str) -> None:
+        if ended.is_stopped:
+            _cancel_training(engine, loop_state.fenced(retrain=holder), ended)
         spent = steps.spent(stepfunctions, ended.execution)
         run = runs.end_run(
             loop_state,
@@ -41,6 +52,14 @@ def give_back_run(
 
     _take_over(stepfunctions, loop_state, "retrain", complete)
     return completed
+
+
+def _cancel_training(engine: Engine, loop_state: FencedState, ended: Ended) -> None:
+    run = loop_state.run(runs.run_id(ended.execution))
+    version = engine.describe_version(run.version) if run and run.version else None
+    if version and version.status == "TRAINING_IN_PROGRESS" and engine.cancel_training(version):
+        reason = f"its training was stopped with its run: {runs.readable(ended.why)}"
+        loop_state.update_version(ModelVersion(version.name, state="failed", reason=reason))
 
 
 def give_back_promotion(stepfunctions: SFNClient, loop_state: LoopState) -> bool:

@@ -17,12 +17,13 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.review import routing
 from lambdas.domain.review.desk.limits import STATES
 from lambdas.domain.review.desk.task import Task, finished
-from lambdas.domain.review.results.resolution import ENDED, needs_resolving
+from lambdas.domain.review.results.resolution import needs_resolving
 from lambdas.domain.review.routing import Routes
 from lambdas.domain.review.task_opening import Opener
 from lambdas.domain.review.workforce.a2i import LoopChange
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.task_tokens import ENDED
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

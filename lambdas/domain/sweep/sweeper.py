@@ -50,6 +50,8 @@ class Sweeper:
     retrain_machine_arn: str
     tuning: Callable[[], Tuning]
     """Reads the settings; where they are unusable, the parts that need none work all the same."""
+    book_answers: Callable[[], int]
+    """Brings the ledger up to what the engine serverless has answered: how many days have changed."""
     summarise_batch: Callable[[str, str], None]
     """Has the results so far of an ended batch brought together, by its name and execution."""
     reconcile_reviews: Callable[[], Reconciled]
@@ -85,6 +87,7 @@ class Sweeper:
         """In this order: what a part gives back the next one finds free."""
         return (
             self._ledger,
+            self._answers,
             self._leases,
             self._approvals,
             self._batches,
@@ -102,6 +105,11 @@ class Sweeper:
         ledger.observe(self.loop_state, versions, clock.now())
         return {}
 
+    def _answers(self) -> dict[str, Any]:
+        """What answers of the engine serverless cost is in the ledger, too."""
+        self.book_answers()
+        return {}
+
     def _unowned(self) -> dict[str, Any]:
         """Models that run outside any deployment are named, and left alone."""
         versions = self.engine.list_unowned()
@@ -111,7 +119,7 @@ class Sweeper:
         return {"unowned": [version.arn for version in versions] if warned else []}
 
     def _leases(self) -> dict[str, Any]:
-        completed = leases.give_back_run(self.stepfunctions, self.loop_state, self.tuning)
+        completed = leases.give_back_run(self.engine, self.stepfunctions, self.loop_state, self.tuning)
         promotion = leases.give_back_promotion(self.stepfunctions, self.loop_state)
         unbegun = leases.end_unbegun_runs(
             self.stepfunctions, self.loop_state, self.retrain_machine_arn, self.ended_execution

@@ -33,6 +33,7 @@ Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 KIND = "training-job"
+DETAIL_TYPE = "SageMaker Training Job State Change"
 PAGE = 10
 """Jobs that ListTrainingJobs answers with unless MaxResults says otherwise: the API's model."""
 MAX_RUNTIME_SECONDS = 86_400
@@ -57,6 +58,16 @@ _DESCRIBED = (
     "EnableManagedSpotTraining",
 )
 """Members of a request that its description has as well."""
+_TOLD = (
+    "HyperParameters",
+    "AlgorithmSpecification",
+    "RoleArn",
+    "InputDataConfig",
+    "OutputDataConfig",
+    "ResourceConfig",
+    "StoppingCondition",
+)
+"""Members of a request that its events have as well."""
 
 
 class TrainingJobs:
@@ -176,6 +187,12 @@ class TrainingJobs:
         self._runner.stop(job)
         return {}
 
+    def resolve(self, job: Resource) -> None:
+        """Send the event of the job's last change, if it was not sent yet."""
+        if not job.event_sent:
+            self._host.put_event(job.account, job.region, _event(job))
+            self._store.put(replace(job, event_sent=True))
+
     def _note(self, job: Resource, outcome: Outcome) -> None:
         """Write down what has become of a job."""
         with self._store.transaction():
@@ -192,7 +209,7 @@ class TrainingJobs:
         at = time.time()
         body = {**job.body, **facts, "secondary": secondary}
         body["transitions"] = [*job.body["transitions"], [secondary, at]]
-        self._store.put(replace(job, status=status, changed=at, body=body))
+        self._store.put(replace(job, status=status, changed=at, body=body, event_sent=False))
         logger.info("%s: %s %s %s", job.name, status, secondary, facts.get("failure_reason", ""))
 
     def _end_abandoned(self) -> None:
@@ -277,6 +294,34 @@ def _position(token: str) -> int:
         return int(base64.urlsafe_b64decode(token)) if token else 0
     except ValueError as error:
         raise ValidationException("Invalid NextToken") from error
+
+
+def _event(job: Resource) -> Answer:
+    """The event of a change, with its times in milliseconds.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html#eventbridge-training
+    """
+    body, asked = job.body, job.body["request"]
+    times = {"CreationTime": job.created, "LastModifiedTime": job.changed}
+    times |= {
+        member: body[key]
+        for member, key in (("TrainingStartTime", "began"), ("TrainingEndTime", "ended"))
+        if body.get(key)
+    }
+    detail: Answer = {
+        "TrainingJobName": job.name,
+        "TrainingJobArn": job.arn,
+        "TrainingJobStatus": job.status,
+        "SecondaryStatus": body["secondary"],
+        **{name: asked[name] for name in _TOLD if name in asked},
+        **{member: round(1000 * at) for member, at in times.items()},
+        "SecondaryStatusTransitions": [
+            {"Status": status, "StartTime": round(1000 * at)} for status, at in body["transitions"]
+        ],
+    }
+    if job.status == "Failed":
+        detail["FailureReason"] = body["failure_reason"]
+    return {"DetailType": DETAIL_TYPE, "Resources": [job.arn], "Detail": detail}
 
 
 def _summary(job: Resource) -> Answer:

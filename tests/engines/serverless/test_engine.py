@@ -318,6 +318,17 @@ def test_the_custom_resource_stops_them_when_the_engine_goes(
     assert status(made, named("v8")) == "TRAINING_FAILED"
 
 
+def test_a_training_is_cancelled_once(bench: Bench) -> None:
+    bench.world.files[BUCKET, SOURCE] = RUNS_ON
+    made = engine(bench)
+    version = begun(bench, made)
+    assert made.announces_ends
+    assert made.cancel_training(version)
+    assert made.cancel_training(version), "it stops already"
+    assert trained(made).status == "TRAINING_FAILED"
+    assert made.cancel_training(version), "it has ended"
+
+
 def test_a_job_that_has_not_ended_in_time_is_named() -> None:
     version = replace(ALWAYS_ON, status="TRAINING_IN_PROGRESS")
     with pytest.raises(StillRunningError, match=f"{version.name} .TRAINING_IN_PROGRESS"):

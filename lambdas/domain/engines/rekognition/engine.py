@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.engines.port import BUSY, EngineError, engine_of
 from lambdas.domain.engines.rekognition import custom_labels, project
+from lambdas.domain.shared import pricing
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lambdas.domain.engines.port import Engine, EngineName, Image, Label, Version
     from lambdas.domain.engines.rekognition.dataset_sync import RekognitionDatasets
     from lambdas.domain.shared.state import FencedState
+    from lambdas.domain.shared.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,15 @@ class RekognitionEngine(RekognitionDetector):
         """Begin the training of a version from the project's datasets; the one begun before, if there is."""
         return custom_labels.train(self.rekognition, self.project_arn, name, bucket=bucket, tags=tags)
 
+    @property
+    def announces_ends(self) -> bool:
+        """No: of Custom Labels no event tells."""
+        return False
+
+    def cancel_training(self, version: Version) -> bool:
+        """Nothing: a training of Custom Labels cannot be ended."""
+        return False
+
     def start_version(self, version: Version, inference_units: int, max_inference_units: int = 0) -> None:
         """Begin to start a version that does not run; nothing if it already does."""
         custom_labels.start(self.rekognition, version, inference_units, max_inference_units)
@@ -116,6 +127,11 @@ class RekognitionEngine(RekognitionDetector):
     def delete_version(self, version: Version) -> None:
         """Begin to delete a version."""
         custom_labels.delete(self.rekognition, version)
+
+    def price_in_words(self, version: Version, tuning: Tuning) -> str:
+        """What an hour costs in which a version runs."""
+        usd = pricing.prices(self.region, tuning).inference_usd(3600, tuning.min_inference_units)
+        return f"{usd:.2f} USD for each hour in which it runs"
 
     @property
     def max_trainings(self) -> int:

@@ -13,6 +13,7 @@ from lambdas.domain.engines.port import EngineError, NotYetError, Step
 from lambdas.domain.engines.serverless import training_jobs
 from lambdas.domain.engines.serverless.detector import ServerlessDetector
 from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
+from lambdas.domain.shared import pricing
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import SERVERLESS_SUFFIX
 from lambdas.domain.snapshot import files as snapshot_files
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from lambdas.domain.engines.port import Engine, EngineName, Version
     from lambdas.domain.shared.state import FencedState
+    from lambdas.domain.shared.tuning import Tuning
 
 IMAGES_FILE = "images.manifest"
 """Of a snapshot: the list of its images, as a training job reads it."""
@@ -113,6 +115,19 @@ class ServerlessEngine:
         images = f"s3://{bucket}/{_images_key(snapshot_id)}"
         return training_jobs.begin(self.sagemaker, self.settings, name, snapshot_id, images)
 
+    @property
+    def announces_ends(self) -> bool:
+        """Yes: SageMaker tells EventBridge of every training job's changes.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+        """
+        return True
+
+    def cancel_training(self, version: Version) -> bool:
+        """Begin to stop a training job; nothing if it has ended meanwhile, or stops already."""
+        training_jobs.stop_job(self.sagemaker, training_jobs.job_name(self.settings.deployment, version.name))
+        return True
+
     def start_version(self, version: Version, inference_units: int, max_inference_units: int = 0) -> None:
         """Nothing: a version answers from the end of its training on.
 
@@ -127,6 +142,11 @@ class ServerlessEngine:
 
     def delete_version(self, version: Version) -> None:
         """Nothing: there is room for any number of versions."""
+
+    def price_in_words(self, version: Version, tuning: Tuning) -> str:
+        """What a thousand answers cost."""
+        usd = pricing.serving_usd(1000, 1000 * pricing.ANSWER_SECONDS)
+        return f"about {usd:.2f} USD for 1,000 images, nothing at rest"
 
     @property
     def max_trainings(self) -> int:

@@ -64,6 +64,11 @@ def job_name(deployment: str, version: str) -> str:
     return f"{deployment}-{version.removesuffix(SERVERLESS_SUFFIX)}"
 
 
+def version_name(deployment: str, job: str) -> str:
+    """The name of the version that a training job trains."""
+    return job.removeprefix(f"{deployment}-") + SERVERLESS_SUFFIX
+
+
 def begin(
     sagemaker: Any, settings: TrainingSettings, name: str, snapshot_id: str, images_manifest: str
 ) -> Version:
@@ -197,13 +202,17 @@ def stop(sagemaker: Any, deployment: str, bucket: str) -> list[Version]:
         if version.status == "TRAINING_IN_PROGRESS"
     ]
     for version in under_way:
-        try:
-            sagemaker.stop_training_job(TrainingJobName=job_name(deployment, version.name))
-        except ClientError as error:
-            # It stops already, or has ended since it was listed: the next look shows which.
-            if error.response["Error"]["Code"] not in _NOT_FOUND:
-                raise
+        stop_job(sagemaker, job_name(deployment, version.name))
     return under_way
+
+
+def stop_job(sagemaker: Any, job: str) -> None:
+    """Begin to stop a job; nothing if it stops already, or has ended: the next look shows which."""
+    try:
+        sagemaker.stop_training_job(TrainingJobName=job)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _NOT_FOUND:
+            raise
 
 
 def _version(described: Any, deployment: str) -> Version:
@@ -213,7 +222,7 @@ def _version(described: Any, deployment: str) -> Version:
     is_trained = status == "Completed"
     return Version(
         arn=described["TrainingJobArn"],
-        name=described["TrainingJobName"].removeprefix(f"{deployment}-") + SERVERLESS_SUFFIX,
+        name=version_name(deployment, described["TrainingJobName"]),
         status=_STATUSES[status],
         message=described.get("FailureReason", "") or _words(secondary),
         f1=None,

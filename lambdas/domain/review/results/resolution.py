@@ -28,6 +28,7 @@ from lambdas.domain.shared.dynamodb import (
     wait_after,
 )
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.task_tokens import ENDED
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
-"""Errors of an execution that waits no longer:
-https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
 _GONE_WHEN_READ_AGAIN = PASSING | {UNMET}
 """Reasons of a cancelled transaction after which all is read again."""
 

@@ -168,6 +168,41 @@ raise SystemExit("taken away" if file.read_text() == "begun" else 0)
     assert bench.world.files[BUCKET, "training/parts-v2/output/model/model.onnx"] == b"begun+"
 
 
+SPOT = {
+    "EnableManagedSpotTraining": True,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120},
+    "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/training/checkpoints"},
+    "Environment": {"CHECKPOINTS": "/opt/ml/checkpoints"},
+}
+
+
+def test_a_job_goes_on_where_its_spot_machine_was_taken_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next machine finds the checkpoints, and nothing else that the first has left."""
+    script = """
+import os, time
+from pathlib import Path
+file, model = Path(os.environ["CHECKPOINTS"]) / "step", Path(os.environ["SM_MODEL_DIR"])
+if not file.exists():
+    file.write_text("begun")
+    (model / "half.onnx").write_text("half")
+    time.sleep(60)
+(model / "model.onnx").write_text(file.read_text())
+"""
+    monkeypatch.setenv("LABELLOOP_SPOT_SECONDS", "0.5")
+    bench.world.files[BUCKET, SOURCE] = packed(train__py=script)
+    bench.sagemaker.create_training_job(**request(**SPOT))
+    job = ended(bench)
+    assert job["TrainingJobStatus"] == "Completed", job
+    passed = [each["Status"] for each in job["SecondaryStatusTransitions"]]
+    again = ["Downloading", "Training"]
+    assert passed == ["Starting", *again, "Interrupted", *again, "Uploading", "Completed"]
+    model = "training/parts-v1/output/model"
+    assert bench.world.files[BUCKET, f"{model}/model.onnx"] == b"begun"
+    assert (BUCKET, f"{model}/half.onnx") not in bench.world.files
+
+
 def test_packages_that_are_not_installed_are_named(bench: Bench) -> None:
     source = packed(train__py="", requirements__txt="numpy\nno-such-package==1.0 --hash=sha256:0\n")
     bench.world.files[BUCKET, SOURCE] = source
@@ -195,6 +230,30 @@ def test_a_job_is_stopped_and_ends_when_its_time_is_over(bench: Bench) -> None:
     bench.sagemaker.create_training_job(**request("parts-v2", StoppingCondition={"MaxRuntimeInSeconds": 1}))
     job = ended(bench, "parts-v2")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+
+def test_every_end_is_told_to_eventbridge(bench: Bench) -> None:
+    """Its times are in milliseconds, and of a failure it has the reason."""
+    bench.sagemaker.create_training_job(**request())
+    assert ended(bench)["TrainingJobStatus"] == "Completed"
+    bench.world.deaf = True
+    with pytest.raises(RuntimeError):
+        bench.service.resolve()
+    bench.world.deaf = False
+    bench.service.resolve()
+    bench.service.resolve()
+    (event,) = bench.world.events
+    assert event["detail-type"] == "SageMaker Training Job State Change"
+    assert event["resources"] == [event["detail"]["TrainingJobArn"]]
+    detail = event["detail"]
+    assert (detail["TrainingJobName"], detail["TrainingJobStatus"]) == ("parts-v1", "Completed")
+    assert detail["ResourceConfig"] == request()["ResourceConfig"]
+    assert detail["TrainingEndTime"] >= detail["CreationTime"] > 1e12
+    bench.world.files[BUCKET, SOURCE] = packed(train__py="raise SystemExit('too few images')")
+    bench.sagemaker.create_training_job(**request("parts-v2"))
+    assert ended(bench, "parts-v2")["TrainingJobStatus"] == "Failed"
+    bench.service.resolve()
+    assert "too few images" in bench.world.events[-1]["detail"]["FailureReason"]
 
 
 def test_a_job_that_ran_when_the_stack_ended_has_failed(bench: Bench, tmp_path: Path) -> None:
