@@ -25,7 +25,9 @@ from cli.users import users
 
 if TYPE_CHECKING:
     from cli import following
+    from cli.doctor.command import EngineSetting
     from lambdas.domain.costs.accounts import Grouping
+    from lambdas.domain.engines.port import EngineName
     from lambdas.domain.shared import records
 
 DEFAULT_NAME = "labelloop"
@@ -103,7 +105,14 @@ def show_status(session: Session) -> None:
 @click.option(
     "--before-deploy", is_flag=True, help="Look at what a deployment needs, not at one that is there."
 )
-def doctor(session: Session, before_deploy: bool) -> None:
+@click.option(
+    "--engine",
+    type=click.Choice(["rekognition", "serverless", "both"]),
+    default="rekognition",
+    show_default=True,
+    help="With --before-deploy: the engine that is to be deployed.",
+)
+def doctor(session: Session, before_deploy: bool, engine: EngineSetting) -> None:
     """Look for what would keep a deployment from working.
 
     Each line says: fine, will hurt, will fail, or cannot be seen, with the command or link that mends it.
@@ -111,12 +120,15 @@ def doctor(session: Session, before_deploy: bool) -> None:
 
     \b
     labelloop doctor --before-deploy          before the first `npx cdk deploy`
+    labelloop doctor --before-deploy --engine serverless
     labelloop doctor                          of a deployment that is there
     labelloop doctor --json | jq '.findings[] | select(.state != "fine")'
     """
     from cli.doctor import command as doctoring
 
-    document = doctoring.diagnose(session.name, before_deploy=before_deploy, console=session.out.console)
+    document = doctoring.diagnose(
+        session.name, before_deploy=before_deploy, console=session.out.console, engine=engine
+    )
     session.print_result(document, lambda: doctoring.show(session.out.console, document))
     if document["fails"]:
         raise click.exceptions.Exit(1)
@@ -163,7 +175,16 @@ def show_costs(session: Session, by: Grouping) -> None:
     help="File for what was found out.",
 )
 @click.option("--clean", is_flag=True, help="Only remove what an earlier selftest has left.")
-def selftest(session: Session, yes: bool, cap_usd: float, out: Path, clean: bool) -> None:
+@click.option(
+    "--engine",
+    type=click.Choice(["rekognition", "serverless"]),
+    default="rekognition",
+    show_default=True,
+    help="The engine that is tested.",
+)
+def selftest(  # noqa: PLR0917 the command's options
+    session: Session, yes: bool, cap_usd: float, out: Path, clean: bool, engine: EngineName
+) -> None:
     """Run the loop once in your account, and ask AWS what only AWS can answer.
 
     It deploys <name>-selftest, trains a model with 20 images that it draws, promotes it, detects, asks
@@ -172,11 +193,12 @@ def selftest(session: Session, yes: bool, cap_usd: float, out: Path, clean: bool
     \b
     labelloop selftest                        says what it will do, and asks first
     labelloop selftest --yes --cap-usd 3      asks nothing
+    labelloop selftest --engine serverless    tests the other engine: about an hour, less than 1 USD
     labelloop selftest --clean                removes what a killed selftest has left
     """
     from cli.selftest import command as selftesting
 
-    test = selftesting.Selftest.of(session.name, session.out.console)
+    test = selftesting.Selftest.of(session.name, session.out.console, engine)
     if clean:
         left = selftesting.cleaned(test)
         session.print_result(
@@ -184,7 +206,7 @@ def selftest(session: Session, yes: bool, cap_usd: float, out: Path, clean: bool
         )
         raise click.exceptions.Exit(1 if left else 0)
     session.out.console.print(
-        selftesting.explanation(test.account.name, cap_usd), markup=False, soft_wrap=True
+        selftesting.explanation(test.account.name, cap_usd, engine), markup=False, soft_wrap=True
     )
     if not yes:
         session.confirm("Begin?", "nothing was begun")

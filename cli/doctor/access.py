@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -177,6 +178,7 @@ def to_use(account: Account, outputs: Mapping[str, str]) -> Wanted:
         return f"arn:{account.partition}:{service}:{account.region}:{account.identity.account}:{resource}"
 
     machine, project = outputs["RetrainMachineArn"], outputs["ProjectArn"]
+    engine = json.loads(outputs.get("ServerlessEngine", "{}"))
     execution = machine.replace(":stateMachine:", ":execution:") + ":any"
     bucket = f"arn:{account.partition}:s3:::{outputs['DataBucket']}"
     table = arn("dynamodb", f"table/{outputs['LoopStateTable']}")
@@ -197,6 +199,21 @@ def to_use(account: Account, outputs: Mapping[str, str]) -> Wanted:
             arn("ssm", f"parameter{outputs['TuningParameter']}"),
         ),
         "add people": (["cognito-idp:AdminCreateUser", "cognito-idp:AdminAddUserToGroup"], pool),
+        **(_to_use_serverless(engine, arn, bucket) if engine else {}),
+    }
+
+
+def _to_use_serverless(engine: Mapping[str, Any], arn: Callable[[str, str], str], bucket: str) -> Wanted:
+    """What the commands need of the engine serverless: models are read with the permissions of who asks."""
+    jobs = arn("sagemaker", f"training-job/{engine['training']['deployment']}-v1-any")
+    return {
+        "see trainings of the engine serverless": (["sagemaker:DescribeTrainingJob"], jobs),
+        "list them": (["sagemaker:ListTrainingJobs"], "*"),
+        "detect with the engine serverless": (
+            ["lambda:InvokeFunction"],
+            arn("lambda", f"function:{engine['function']}"),
+        ),
+        "read its models": (["s3:GetObject"], f"{bucket}/training/any/output/model/model.onnx"),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -14,10 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import deployment, progress
-from cli.doctor import access, deployed, machine, models, names
+from cli.doctor import access, deployed, machine, models, names, serverless
 from cli.doctor.account import Account, identify
 from cli.doctor.findings import Check, Finding, Findings, State, examine, fails
 
+EngineSetting = Literal["rekognition", "serverless", "both"]
 STYLES = {State.FINE: "green", State.HURTS: "yellow", State.FAILS: "red", State.UNSEEN: "dim"}
 _SIGN_IN = "sign in as for the AWS CLI (`aws sso login`, `aws configure`), or set AWS_PROFILE"
 
@@ -35,18 +36,29 @@ BEFORE = (
     Check("fixed names", names.look_at_fixed_names),
     Check("kept data", names.look_at_leftovers),
 )
+BEFORE_SERVERLESS = (Check("training machine", serverless.look_before, embedded=False),)
+"""Where the deployment is to have the engine serverless."""
 AFTER = (
     Check("stack", deployed.look_at_stack),
     Check("permissions", deployed.look_at_user, embedded=False),
-    Check("training machine", deployed.look_at_training_machine),
+    Check("training machine", serverless.look_at_machine),
+    Check("training container", serverless.look_at_container),
+    Check("bucket's key", serverless.look_at_key),
     Check("mails", deployed.look_at_mails),
     Check("state", deployed.look_at_drift),
     Check("dead letters", deployed.look_at_dead_letters),
 )
 
 
-def diagnose(name: str, *, before_deploy: bool, console: Console) -> dict[str, Any]:
-    """Everything that `labelloop doctor` shows. Without credentials that AWS accepts, it looks no further."""
+def diagnose(
+    name: str, *, before_deploy: bool, console: Console, engine: EngineSetting = "rekognition"
+) -> dict[str, Any]:
+    """Everything that `labelloop doctor` shows. Without credentials that AWS accepts, it looks no further.
+
+    Args:
+        engine: that is to be deployed; a deployment that is there says it itself.
+    """
+    before = (*BEFORE, *(BEFORE_SERVERLESS if engine != "rekognition" else ()))
     region = deployment.session().region_name or ""
     findings = [access.judge_region(region)]
     if before_deploy:
@@ -59,7 +71,7 @@ def diagnose(name: str, *, before_deploy: bool, console: Console) -> dict[str, A
             findings.append(fails("credentials", deployment.explain(error), _SIGN_IN))
     if account:
         findings += access.judge_identity(account.identity, datetime.now(UTC), embedded=account.embedded)
-        findings += _examined((*ALWAYS, *(BEFORE if before_deploy else AFTER)), account, console)
+        findings += _examined((*ALWAYS, *(before if before_deploy else AFTER)), account, console)
     return {
         "deployment": name,
         "region": region,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from cli.deployment import OUTPUTS, Deployment
 from cli.doctor.access import simulate, to_use
 from cli.doctor.account import Account
-from cli.doctor.findings import Finding, Findings, State, fails, fine, hurts, unseen
+from cli.doctor.findings import Finding, Findings, State, fails, fine, hurts
 from cli.doctor.names import find_stack, judge_stack, outputs_of
 from lambdas.domain.sweep import differences
 
@@ -48,54 +47,6 @@ def look_at_user(account: Account) -> Findings:
     """Whether whoever asks may use the deployment."""
     outputs = _outputs(account)
     return simulate(account, to_use(account, outputs)) if outputs else []
-
-
-# The engine serverless
-
-TRAINING_QUOTAS_PAGE = "https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
-
-
-def look_at_training_machine(account: Account) -> Findings:
-    """Whether the account may train on the machine of the engine serverless; nothing without that engine."""
-    engine = _outputs(account).get("ServerlessEngine")
-    if engine is None or account.embedded:
-        return []
-    training = json.loads(engine)["training"]
-    name = training_quota(training["instance_type"], is_spot=training["is_spot"])
-    return [judge_training_quota(name, quota_of(account, name))]
-
-
-def training_quota(machine: str, *, is_spot: bool) -> str:
-    """The name of the quota for machines of this type that train.
-
-    https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
-    """
-    return f"{machine} for {'spot training' if is_spot else 'training'} job usage"
-
-
-def quota_of(account: Account, name: str) -> int | None:
-    """The value of a quota of SageMaker's: that which applies, else AWS's default; None: there is none.
-
-    ListServiceQuotas leaves out quotas of which only the default is known:
-    https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
-    """
-    for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
-        for page in account.pages("service-quotas", operation, ServiceCode="sagemaker"):
-            for quota in page["Quotas"]:
-                if quota["QuotaName"] == name:
-                    return int(quota["Value"])
-    return None
-
-
-def judge_training_quota(name: str, value: int | None) -> Finding:
-    """Whether one machine may train."""
-    if value is None:
-        text = f"Service Quotas does not list {name}: the Region may lack that machine"
-        return unseen("training machine", text, TRAINING_QUOTAS_PAGE)
-    if value < 1:
-        text = f"{name}: {value}, so that no version of the engine serverless can be trained"
-        return fails("training machine", text, f"request 1 or more: {TRAINING_QUOTAS_PAGE}")
-    return fine("training machine", f"{name}: {value}")
 
 
 # Mails

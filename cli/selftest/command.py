@@ -28,12 +28,13 @@ from cli.doctor.account import Account, identify
 from cli.doctor.findings import State
 from cli.doctor.names import find_stack
 from cli.output import CommandError
-from cli.selftest import datasets, models, runs
+from cli.selftest import datasets, models, runs, training
 from cli.selftest.cleaning import Cleaning
 from cli.selftest.loop import IMAGES, Loop
 from cli.selftest.probe import Answer, Verdict
 from cli.selftest.spending import Spending
 from cli.selftest.stack import PROJECT, Cdk, selftest_name
+from lambdas.domain.engines.port import EngineName
 from lambdas.domain.engines.rekognition import custom_labels
 from lambdas.domain.shared import pricing
 from lambdas.domain.shared.records import Run
@@ -42,12 +43,20 @@ QUESTIONS = len(datasets.QUESTIONS) + len(models.RUNNING) + len(models.IDLE) + l
 STYLES = {Verdict.AS_ASSUMED: "green", Verdict.DIFFERS: "red", Verdict.UNANSWERED: "yellow"}
 
 
-def explanation(name: str, cap_usd: float) -> str:
+def explanation(name: str, cap_usd: float, engine: EngineName = "rekognition") -> str:
     """What will be done and what that costs, in words.
 
     A training of up to an hour and a half is billed by the hour, and so is the model while it runs: about 20
-    minutes, from its start to its stop.
+    minutes, from its start to its stop. Of the engine serverless some 20 minutes of a machine are billed.
     """
+    if engine == "serverless":
+        return (
+            f"The selftest deploys {name}, a deployment of its own with the engine serverless, trains a model"
+            f" with {IMAGES} images that it draws, detects, asks AWS {len(training.QUESTIONS) + 1} questions,"
+            " and removes everything again.\nIt takes about an hour, and costs less than 1 USD. At"
+            f" {cap_usd:.2f} USD by its own estimate (--cap-usd) it removes everything and ends.\n"
+            "Ctrl-C ends it at any time, and it removes everything then, too; a training job is stopped."
+        )
     return (
         f"The selftest deploys {name}, a deployment of its own, trains a model with {IMAGES} images that it"
         f" draws, starts it, detects, asks AWS {QUESTIONS} questions, and removes everything again.\n"
@@ -71,13 +80,13 @@ class Selftest:
     console: Console
 
     @classmethod
-    def of(cls, name: str, console: Console) -> Selftest:
+    def of(cls, name: str, console: Console, engine: EngineName = "rekognition") -> Selftest:
         """The selftest of the deployment of that name, in the account and Region of boto3's environment."""
         region = deployment.session().region_name
         if not region:
             raise CommandError("no Region is set: export AWS_DEFAULT_REGION=us-east-1", exit_code=2)
         account = Account(selftest_name(name), region, identify(region))
-        cdk = Cdk(account.name, account.embedded, PROJECT / ".build" / account.name, console)
+        cdk = Cdk(account.name, account.embedded, PROJECT / ".build" / account.name, console, engine)
         return cls(account, cdk, console)
 
     @property
@@ -102,7 +111,7 @@ class Selftest:
             raise CommandError(
                 f"{name} is there already, of an earlier selftest: `labelloop selftest --clean` removes it"
             )
-        document = doctoring.diagnose(name, before_deploy=True, console=self.console)
+        document = doctoring.diagnose(name, before_deploy=True, console=self.console, engine=self.cdk.engine)
         if failing := [each for each in document["findings"] if each["state"] == State.FAILS]:
             listed = "; ".join(f"{each['subject']}: {each['text']}" for each in failing)
             raise CommandError(f"nothing was begun, for it would fail: {listed}. See `labelloop doctor`")
@@ -115,7 +124,7 @@ class Selftest:
         spending = Spending(
             cap_usd,
             pricing.prices(self.account.region, made.tuning()),
-            lambda: custom_labels.versions(made.rekognition, made.project_arn),
+            made.engine.list_versions,
             self.pause,
         )
         return Loop(made, self.projects[1], spending, self.pause, self.console)
@@ -160,7 +169,7 @@ def run(selftest: Selftest, cap_usd: float) -> dict[str, Any]:
         "billable_seconds": record.billable_seconds,
         "estimated_usd": round(loop.spending.usd, 2) if loop else 0.0,
         "answers": [asdict(answer) for answer in loop.answers] if loop else [],
-        "not_asked": dict(runs.NOT_ASKED),
+        "not_asked": dict(training.NOT_ASKED if selftest.cdk.engine == "serverless" else runs.NOT_ASKED),
     }
     return redacted(document)
 

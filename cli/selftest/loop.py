@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +12,14 @@ from PIL import Image
 from rich.console import Console
 
 from cli import control, following, live, serving
-from cli.deployment import Deployment
-from cli.selftest import datasets, models, runs
+from cli.deployment import Deployment, session
+from cli.selftest import datasets, models, runs, training
 from cli.selftest.datasets import DatasetBench
 from cli.selftest.models import ModelBench
 from cli.selftest.probe import Answer, Probe, T, put, until
 from cli.selftest.runs import RunBench
 from cli.selftest.spending import CountingDisplay, Spending
+from cli.selftest.training import TrainingBench
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.engines.port import BUSY, EngineError, Version
 from lambdas.domain.shared import clock
@@ -53,6 +55,8 @@ class Loop:
 
     def go(self) -> Run:
         """Once through, with all questions on the way; the answers are in `answers`."""
+        if self.deployment.engine.name == "serverless":
+            return self._go_serverless()
         scenes = list(detection_scenes(IMAGES, SEED))
         self._say(f"gives the loop {IMAGES} images")
         self._drop(scenes)
@@ -62,6 +66,32 @@ class Loop:
         run = self._train()
         self._say("asks about the run, and about the model")
         self._ask_about_models(run, scenes[0])
+        return run
+
+    def _go_serverless(self) -> Run:
+        """Once through with the engine serverless: it has no datasets, and nothing that runs.
+
+        SageMaker forgets no training job, and gives a name once: each selftest draws other images.
+        """
+        scenes = list(detection_scenes(IMAGES, seed=int(time.time())))
+        self._say(f"gives the loop {IMAGES} images")
+        self._drop(scenes)
+        self._say("trains and promotes: about half an hour on AWS")
+        run = self._train()
+        self._say("asks about the run, the training job and the function that answers")
+        deployment, version = self.deployment, self._version(run)
+        detector = deployment.engine.named("serverless")
+        bench = TrainingBench(
+            session().client("sagemaker"),
+            deployment.stepfunctions,
+            deployment.s3,
+            detector,
+            run,
+            version,
+            scenes[0],
+        )
+        self.ask(training.QUESTIONS, bench)
+        self.ask([Probe(THE_LOOP, "yes", lambda _: self._outcome(run, scenes[0]))], None)
         return run
 
     def _say(self, step: str) -> None:

@@ -86,10 +86,10 @@ def _jpeg(image: Image.Image) -> bytes:
     return body.getvalue()
 
 
-def _evaluation_members(bench: ModelBench) -> str:
+def evaluation_members(s3: S3Client, version: Version) -> str:
     """Whether both files of the evaluation can be read as the guide has them."""
-    scores = evaluation_files.scores(bench.s3, bench.version)
-    images = evaluation_images.read(bench.s3, bench.version)
+    scores = evaluation_files.scores(s3, version)
+    images = evaluation_images.read(s3, version)
     judged = [image for image in images.values() if image.truth]
     if not scores.labels:
         return "no label in the summary"
@@ -130,7 +130,11 @@ RUNNING: tuple[Probe[ModelBench], ...] = (
         "boxes of the upright image",
         _turned_by_exif,
     ),
-    Probe("Which members have the files of an evaluation?", "those of the guide", _evaluation_members),
+    Probe(
+        "Which members have the files of an evaluation?",
+        "those of the guide",
+        lambda bench: evaluation_members(bench.s3, bench.version),
+    ),
 )
 
 

@@ -11,6 +11,7 @@ from cli.output import CommandError
 from lambdas.domain.engines.port import BUSY, Version
 from lambdas.domain.retrain.run_progress import RunProgress
 from lambdas.domain.shared.pricing import Prices
+from lambdas.domain.shared.records import is_serverless
 
 
 class CapReachedError(CommandError):
@@ -63,7 +64,9 @@ class Spending:
 def usd_per_second(version: Version, prices: Prices) -> float:
     """What a version costs while it is as it is."""
     if version.status == "TRAINING_IN_PROGRESS":
-        return prices.training_usd(3600) / 3600
+        return prices.training_usd(3600, serverless=is_serverless(version.name)) / 3600
+    if version.is_always_on:
+        return 0.0
     return prices.inference_usd(3600, version.inference_units) / 3600 if version.status in BUSY else 0.0
 
 

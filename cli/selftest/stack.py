@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -29,6 +30,7 @@ CONTEXT: Mapping[str, str] = {
 }
 """Settings of the selftest's deployment."""
 ON_AWS = {"retain_data": "false"}
+SERVERLESS = {"engine": "serverless", "training_seconds": "600"}
 EMBEDDED = {"environment": "embedded"}
 """The embedded stack does not run the function by which the CDK empties buckets; `Cleaning` deletes them."""
 SUFFIX = "-selftest"
@@ -63,6 +65,7 @@ class Cdk:
     embedded: bool
     folder: Path
     console: Console
+    engine: Literal["rekognition", "serverless"] = "rekognition"
 
     def deploy(self) -> None:
         """Deploy, and wait until that is done.
@@ -106,6 +109,8 @@ class Cdk:
 
     def _command(self, *arguments: str) -> list[str]:
         context = {"name": self.name, **CONTEXT, **(EMBEDDED if self.embedded else ON_AWS)}
+        if self.engine == "serverless":
+            context |= SERVERLESS
         options = [part for key, value in context.items() for part in ("-c", f"{key}={value}")]
         return [
             str(PROJECT / "node_modules" / ".bin" / "cdk"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match, Template
+from aws_cdk.region_info import RegionInfo
 
 from infra.permissions import WILDCARD_REASONS
 from infra.settings import Settings
@@ -508,6 +510,12 @@ def test_every_region_has_all_types_of_resources(region: str, template: Template
     types = {resource["Type"] for resource in template.to_json()["Resources"].values()}
     offered = set(PROVIDER_SCHEMA_MANAGER.get_resource_types(region))
     assert {type for type in types if not type.startswith("Custom::")} <= offered
+
+
+@pytest.mark.parametrize("region", CUSTOM_LABELS_REGIONS)
+def test_every_region_has_awss_container(region: str) -> None:
+    """`labelloop doctor` says so before a deployment."""
+    assert re.fullmatch(r"\d{12}", RegionInfo.get(region).dlc_repository_account or "")
 
 
 def test_models_are_stopped_before_anything_else_is_deleted(template: Template) -> None:

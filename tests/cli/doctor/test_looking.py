@@ -21,7 +21,7 @@ from tests.fixtures.cli import client_error
 ACCOUNT = "123456789012"
 ANNA = Identity(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/anna")
 PROJECT = f"arn:aws:rekognition:us-east-1:{ACCOUNT}:project/parts/17"
-CHECKS = (*command.ALWAYS, *command.BEFORE, *command.AFTER)
+CHECKS = (*command.ALWAYS, *command.BEFORE, *command.BEFORE_SERVERLESS, *command.AFTER)
 Answers = dict[str, Any]
 
 
@@ -207,6 +207,73 @@ def test_the_quota_of_the_machine_that_trains_is_looked_at(
     assert (said, words in text) == (state, True)
     answers["describe_stacks"] = {"Stacks": [STACK]}
     assert outcome(find("training machine", command.AFTER), answers) == []
+
+
+SERVERLESS = json.dumps(
+    {
+        "function": "parts-serving",
+        "training": {
+            "deployment": "parts",
+            "image": "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.9.0-cpu",
+            "bucket": "parts-data",
+        },
+    }
+)
+WITH_SERVERLESS = {
+    "describe_stacks": {
+        "Stacks": [
+            {
+                **STACK,
+                "Outputs": [*STACK["Outputs"], {"OutputKey": "ServerlessEngine", "OutputValue": SERVERLESS}],
+            }
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("images", "state", "words"),
+    [([{"imageId": {}}], State.FINE, "pytorch-training:2.9.0-cpu"), ([], State.FAILS, "no version")],
+)
+def test_the_container_that_trains_is_looked_for(images: list[Any], state: State, words: str) -> None:
+    def batch_get_image(registryId: str, repositoryName: str, imageIds: list[Any]) -> Any:
+        assert (registryId, repositoryName) == ("763104351884", "pytorch-training")
+        assert imageIds == [{"imageTag": "2.9.0-cpu"}]
+        return {"images": images}
+
+    check = find("training container", command.AFTER)
+    ((said, text),) = outcome(check, {**WITH_SERVERLESS, "batch_get_image": batch_get_image})
+    assert (said, words in text) == (state, True)
+    assert outcome(check, {"describe_stacks": {"Stacks": [STACK]}}) == []
+
+
+@pytest.mark.parametrize(
+    ("default", "state", "words"),
+    [
+        ({"SSEAlgorithm": "AES256"}, State.FINE, "S3's own"),
+        ({"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "key-1"}, State.FAILS, "key-1"),
+        ({"SSEAlgorithm": "aws:kms:dsse"}, State.FAILS, "aws/s3"),
+    ],
+)
+def test_a_key_that_training_jobs_may_not_use_is_named(
+    default: dict[str, str], state: State, words: str
+) -> None:
+    rules = [{"ApplyServerSideEncryptionByDefault": default}]
+    answer = {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+    check = find("bucket's key", command.AFTER)
+    ((said, text),) = outcome(check, {**WITH_SERVERLESS, "get_bucket_encryption": answer})
+    assert (said, words in text) == (state, True)
+
+
+def test_before_a_deployment_with_the_engine_its_machine_is_looked_at() -> None:
+    name = "ml.m5.xlarge for spot training job usage"
+    quotas = {"Quotas": [{"QuotaName": name, "Value": 0.0}]}
+    (machine, container) = outcome(
+        find("training machine", command.BEFORE_SERVERLESS),
+        {"list_service_quotas": quotas, "list_aws_default_service_quotas": quotas},
+    )
+    assert machine[0] is State.FAILS and name in machine[1]
+    assert container[0] is State.FINE
 
 
 def test_models_of_all_projects_are_looked_at_and_those_of_deployments_known() -> None:

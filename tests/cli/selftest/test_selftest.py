@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,7 +22,7 @@ from rich.console import Console
 from cli.doctor.account import Account, Identity
 from cli.main import app
 from cli.output import CommandError
-from cli.selftest import command, datasets, models, runs, stack
+from cli.selftest import command, datasets, models, runs, stack, training
 from cli.selftest.cleaning import Cleaning
 from cli.selftest.command import Selftest
 from cli.selftest.loop import Loop
@@ -39,6 +39,7 @@ from tests.fixtures.cli import client_error
 ACCOUNT = "123456789012"
 ANNA = Identity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/anna")
 PRICES = Prices(training_per_hour=1.0, inference_per_unit_hour=4.0)
+NO_CDK = cast("Any", SimpleNamespace(engine="rekognition"))
 ANSWERS = [
     Answer("Is it so?", "yes", "yes", Verdict.AS_ASSUMED),
     Answer("Is it not?", "no", f"arn:aws:rekognition:us-east-1:{ACCOUNT}:x", Verdict.DIFFERS),
@@ -76,6 +77,7 @@ class FakeSelftest:
     deploys: BaseException | None = None
     account: Any = field(default_factory=lambda: Account("parts-selftest", "us-east-1", ANNA))
     console: Console = field(default_factory=lambda: Console(file=io.StringIO()))
+    cdk: Any = field(default_factory=lambda: SimpleNamespace(engine="rekognition"))
 
     def check(self) -> None:
         pass
@@ -93,7 +95,12 @@ class FakeSelftest:
 @pytest.fixture
 def selftest(monkeypatch: pytest.MonkeyPatch) -> FakeSelftest:
     fake = FakeSelftest()
-    monkeypatch.setattr(Selftest, "of", lambda name, console: fake)
+
+    def made(name: str, console: Console, engine: str) -> FakeSelftest:
+        fake.cdk.engine = engine
+        return fake
+
+    monkeypatch.setattr(Selftest, "of", made)
     return fake
 
 
@@ -116,6 +123,16 @@ def test_it_says_what_it_costs_and_does_nothing_unasked(
     for words in ("parts-selftest", "1 to 3 USD", "At 2.50 USD", "Ctrl-C"):
         assert words in result.output
     assert not selftest.cleaned
+
+
+def test_the_engine_serverless_is_tested_for_less(
+    run: Callable[..., Result], selftest: FakeSelftest, tmp_path: Path
+) -> None:
+    result = run("--engine", "serverless", "--yes")
+    assert "with the engine serverless" in result.output
+    assert "less than 1 USD" in result.output
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["not_asked"] == dict(training.NOT_ASKED)
 
 
 def test_what_was_found_out_is_shown_and_written(
@@ -205,7 +222,7 @@ def test_a_stack_or_project_of_that_name_is_not_touched(monkeypatch: pytest.Monk
         account, "client", lambda service: SimpleNamespace(describe_projects=lambda **_: there)
     )
     with pytest.raises(CommandError, match="is there already"):
-        Selftest(account, cast("Any", None), Console()).check()
+        Selftest(account, NO_CDK, Console()).check()
 
 
 def test_nothing_is_begun_where_the_doctor_says_that_it_would_fail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +235,7 @@ def test_nothing_is_begun_where_the_doctor_says_that_it_would_fail(monkeypatch: 
     finding = {"subject": "CDK bootstrap", "state": "will fail", "text": "never bootstrapped"}
     monkeypatch.setattr(command.doctoring, "diagnose", lambda *_, **__: {"findings": [finding]})
     with pytest.raises(CommandError, match="CDK bootstrap: never bootstrapped"):
-        Selftest(account, cast("Any", None), Console()).check()
+        Selftest(account, NO_CDK, Console()).check()
 
 
 def test_its_name_fits() -> None:
@@ -227,7 +244,7 @@ def test_its_name_fits() -> None:
         stack.selftest_name("a" * (stack.MAX_NAME + 1))
 
 
-@pytest.mark.parametrize("more", [stack.ON_AWS, stack.EMBEDDED])
+@pytest.mark.parametrize("more", [stack.ON_AWS, stack.EMBEDDED, stack.SERVERLESS])
 def test_its_settings_are_settings(more: dict[str, str]) -> None:
     context: dict[str, Any] = {**stack.CONTEXT, **more, "name": "parts-selftest"}
     environments: dict[str, dict[str, Any]] = {"default": {}, "embedded": {"embedded": True}}
@@ -261,6 +278,13 @@ def test_what_a_version_costs(status: str, usd_an_hour: float) -> None:
     assert usd_per_second(version(status, 2), PRICES) * 3600 == pytest.approx(usd_an_hour)
 
 
+def test_a_version_of_the_engine_serverless_costs_while_it_trains() -> None:
+    """At the price of its machine."""
+    trains = replace(version("TRAINING_IN_PROGRESS"), name="v1-s-serverless", is_always_on=True)
+    assert usd_per_second(trains, PRICES) * 3600 == pytest.approx(PRICES.serverless_training_per_hour)
+    assert usd_per_second(replace(trains, status="RUNNING"), PRICES) == 0
+
+
 # Questions
 
 
@@ -282,8 +306,8 @@ def test_an_answer_is_as_assumed_or_differs_or_there_is_none() -> None:
 
 
 def test_every_question_is_asked_once_and_has_an_answer_that_is_assumed() -> None:
-    probes = [*datasets.QUESTIONS, *models.RUNNING, *models.IDLE, *runs.QUESTIONS]
-    questions = [probe.question for probe in probes] + list(runs.NOT_ASKED)
+    probes = [*datasets.QUESTIONS, *models.RUNNING, *models.IDLE, *runs.QUESTIONS, *training.QUESTIONS]
+    questions = [probe.question for probe in probes] + list(runs.NOT_ASKED) + list(training.NOT_ASKED)
     assert len(set(questions)) == len(questions)
     assert all(question.endswith("?") for question in questions)
     assert all(probe.assumed for probe in probes)
@@ -324,6 +348,20 @@ def test_events_are_counted_from_look_to_look() -> None:
     history += [entered("WatchTraining"), other]
     assert runs.events_between(iter(history)) == [5]
     assert runs.events_between(iter(history[:5])) == []
+
+
+def test_how_a_run_heard_of_its_training_is_in_its_history() -> None:
+    def entered(name: str) -> dict[str, Any]:
+        return {"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": name}}
+
+    succeeded, timed_out = {"type": "TaskSucceeded"}, {"type": "TaskTimedOut"}
+    looked = [entered("WatchTraining"), succeeded]
+    waited = [*looked, entered("AwaitTraining"), {"type": "TaskSubmitted"}]
+    assert training.how_it_was_told([*waited, succeeded, *looked]) == "by an event"
+    assert training.how_it_was_told([*waited, timed_out, *waited, succeeded]) == "by an event"
+    assert "no event came" in training.how_it_was_told([*waited, timed_out, *looked])
+    with pytest.raises(UnansweredError):
+        training.how_it_was_told(looked)
 
 
 # Cleaning up
