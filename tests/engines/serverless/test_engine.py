@@ -201,6 +201,32 @@ def test_a_training_that_fails_says_why(bench: Bench) -> None:
     assert "no image shows a label" in failed.message
 
 
+@pytest.mark.parametrize(
+    ("status", "secondary", "reason", "message"),
+    [
+        ("Failed", "Failed", "CapacityError: Unable to provision capacity", "CapacityError"),
+        ("Stopped", "MaxWaitTimeExceeded", "", "no spot machine came for it in time"),
+        ("Stopped", "MaxRuntimeExceeded", "", "longer than it may"),
+    ],
+)
+def test_a_job_that_never_starts_or_never_ends_says_why(
+    status: str, secondary: str, reason: str, message: str, bench: Bench
+) -> None:
+    """It was never billed for what it did not run."""
+    begun(bench, engine(bench))
+    trained(engine(bench))
+    client = Paged(bench.sagemaker)
+    described = client.describe_training_job(TrainingJobName=f"parts-v7-{SNAPSHOT}")
+    for member in ("TrainingStartTime", "BillableTimeInSeconds"):
+        del described[member]
+    described |= {"TrainingJobStatus": status, "SecondaryStatus": secondary, "FailureReason": reason}
+    asked: Any = SimpleNamespace(describe_training_job=lambda **_: described)
+    version = training_jobs.describe(asked, "parts", BUCKET, NAME)
+    assert version
+    assert (version.status, version.billable_seconds) == ("TRAINING_FAILED", 0)
+    assert message in version.message
+
+
 def test_versions_of_others_are_not_listed_and_what_ended_is_described_once(
     bench: Bench,
 ) -> None:
