@@ -334,7 +334,15 @@ def test_every_function_writes_just_the_items_that_it_has_to(template: Template)
     assert not any(entry.startswith("lambdas.review.") for entry in written)
     leases = {entry for entry, kinds in written.items() if "LEASE" in kinds}
     # A run that is redriven takes its lease again, at whatever step it goes on.
-    resumed = {"snapshot", "check_data", "sync_datasets", "train", "watch_training", "evaluate"}
+    resumed = {
+        "snapshot",
+        "check_data",
+        "sync_datasets",
+        "train",
+        "watch_training",
+        "await_training",
+        "evaluate",
+    }
     assert leases - {f"lambdas.retrain.{step}" for step in resumed} == {
         "lambdas.batch.wake",
         "lambdas.promote.take_lease",

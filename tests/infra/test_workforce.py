@@ -45,6 +45,8 @@ TRAINING_ACTIONS = {
 """Of the engine serverless, which the deployment has as well."""
 RESOLVING = {"Ask", "GiveBack", "ReadJob", "LoopFinished", "Sweep", "Desk", "Admin"}
 """Functions that resolve tasks, and so let executions go on."""
+TELLING = {"AwaitTraining", "Ended"}
+"""Functions that tell runs of the ends of their trainings."""
 
 Resources = Mapping[str, Any]
 
@@ -102,13 +104,15 @@ def test_each_function_may_ask_workers_what_it_asks_and_no_more(resources: Resou
     assert set(WORKFORCE_ACTIONS) <= set(functions(resources))
 
 
-def test_only_functions_that_resolve_tasks_let_executions_go_on(resources: Resources) -> None:
+def test_only_functions_that_resolve_tasks_or_tell_of_trainings_let_executions_go_on(
+    resources: Resources,
+) -> None:
     resolving = {
         name
         for name in functions(resources)
         if "states:SendTaskSuccess" in actions(of_function(resources, name))
     }
-    assert resolving == RESOLVING
+    assert resolving == RESOLVING | TELLING
 
 
 def test_a_role_is_passed_to_sagemaker_alone_and_jobs_go_to_the_work_team(resources: Resources) -> None:
@@ -172,8 +176,9 @@ def test_ends_of_loops_are_queued_and_what_cannot_be_read_raises_an_alarm(resour
         resource["Properties"]
         for resource in resources.values()
         if resource["Type"] == "AWS::Events::Rule"
-        and resource["Properties"].get("EventPattern", {}).get("source") == ["aws.sagemaker"]
+        and "flowDefinitionArn" in resource["Properties"].get("EventPattern", {}).get("detail", {})
     )
+    assert rule["EventPattern"]["source"] == ["aws.sagemaker"]
     assert rule["EventPattern"]["detail"] == {"flowDefinitionArn": [flow_definition(resources)[1]]}
     queue = resources[rule["Targets"][0]["Arn"]["Fn::GetAtt"][0]]["Properties"]
     dead_letters = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
