@@ -42,8 +42,8 @@ TUNING = {
 TRAINING_STEPS = "100"
 """Steps of a training at most, so that the demo is short. Steps and not seconds, because on a busy machine
 they take longer and lead to the same model."""
-TRAINING_SECONDS = 90
-"""Of a training of the engine serverless, whose settings have seconds and no steps."""
+TRAINING_SECONDS = 1800
+"""Of a training of the engine serverless at most, which its steps end long before."""
 
 
 @dataclass
