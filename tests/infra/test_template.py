@@ -342,6 +342,7 @@ def test_every_function_writes_just_the_items_that_it_has_to(template: Template)
         "watch_training",
         "await_training",
         "evaluate",
+        "find_label_issues",
     }
     assert leases - {f"lambdas.retrain.{step}" for step in resumed} == {
         "lambdas.batch.wake",
