@@ -44,6 +44,7 @@ bench-data: setup-dev  ## Import, registration and snapshots of 250,000 images
 
 bench-engine: setup-dev  ## How well the engine learns and how fast it answers (DATA=folder of datasets)
 	@$(BIN)/python -m benchmarks.engine_learning $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m benchmarks.active_choice $(if $(DATA),--data $(DATA))
 	@$(BIN)/python -m benchmarks.engine_serving
 
 bench-detect: setup-dev  ## How fast applications and batches are answered, and what tiles find

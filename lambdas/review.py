@@ -170,15 +170,15 @@ def _embed(hashes: Sequence[str]) -> None:
 
 
 def _refit(wanted_at: str) -> None:
-    """Fit a head, unless one was fitted since. If labelled images have no embedding they get theirs, some at
-    a time, and it is fitted again."""
+    """Fit a head, unless one was fitted since. Images that are asked about or labelled and have no embedding
+    get theirs, some at a time, and it is fitted again."""
     from lambdas.domain.drafts import embedding
     from lambdas.domain.review import proposals
 
     s, fitting, embedder = services(), _fitting(), _embedder()
     if s.tuning().review_route == "none" or not fitting.refit(wanted_at) or embedder is None:
         return
-    missing = embedding.missing(s.catalogue, embedder, fitting.newest_labelled())
+    missing = embedding.missing(s.catalogue, embedder, fitting.looked_at())
     if missing:
         _request_embeddings(missing[:_EMBEDDED_BEFORE_FIT])
         proposals.request_fit(s.sqs, variable("REVIEW_QUEUE_URL"), delay_seconds=_FIT_AGAIN_SECONDS)

@@ -308,10 +308,11 @@ def messages(reviews: Reviews) -> list[str]:
     return [message["Body"] for message in received.get("Messages", [])]
 
 
-def test_labelled_images_that_came_without_a_task_are_embedded_and_learned_from(
+def test_what_is_asked_about_or_labelled_gets_its_embedding_whoever_opened_its_task(
     reviews: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sha256 = stored(reviews, "imported", picture())
+    hashes = {stored(reviews, "asked", picture()), stored(reviews, "imported", picture(1))}
+    reviews.task("asked", kind="classification")
     reviews.world.image("imported", "bolt")
     monkeypatch.setattr(handlers, "_embedder", lambda: EMBEDDER)
     monkeypatch.setenv("REVIEW_QUEUE_URL", reviews.world.queues["review"])
@@ -319,10 +320,11 @@ def test_labelled_images_that_came_without_a_task_are_embedded_and_learned_from(
     handlers.propose({"Records": [record]}, context())
     (wanted,) = (body for body in messages(reviews) if "embed" in body)
     handlers.propose({"Records": [{"messageId": "2", "body": wanted}]}, context())
-    assert sha256 in embeddings.get_embeddings(reviews.world.catalogue, [sha256], TRUNK)
+    assert embeddings.get_embeddings(reviews.world.catalogue, sorted(hashes), TRUNK).keys() == hashes
     handlers._refit(clock.now())
     head = drafts.head_of(reviews.table.table)
     assert head and head.images == 1
+    assert drafts.order_of(reviews.table.table).by == "embeddings"
 
 
 def test_without_a_trunk_s_file_there_is_none(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -100,6 +101,23 @@ def test_a_collection_goes_on_where_the_last_one_stopped(
     given_back = {catalogue_images.image_id(task.image) for task in reviews.table.in_state("given_back")}
     assert given_back == set(ids)
     assert [opener.collect(nobody) for _ in range(3)] == [0, 0, 0]
+
+
+def test_among_more_images_than_there_is_room_for_is_chosen(reviews: Reviews) -> None:
+    hashes = sorted(id.removeprefix("image#") for id in unlabelled(reviews, 6))
+    asked: list[int] = []
+
+    def choose(among: Sequence[str], count: int) -> Sequence[str]:
+        assert list(among) == hashes
+        asked.append(count)
+        return hashes[::-1]
+
+    assert reviews.opener(review_open_limit=2).collect(nobody, choose=choose) == 2
+    assert asked == [4]
+    assert {task.image for task in open_tasks(reviews)} == set(hashes[-2:])
+    # For the rest there is room.
+    assert reviews.opener(review_open_limit=99).collect(nobody, choose=choose) == 4
+    assert asked == [4]
 
 
 def test_only_what_is_not_labelled_is_asked_about(reviews: Reviews) -> None:

@@ -83,10 +83,12 @@ class Fitting:
         order, _ = self._ordered(pool, labelled, _fitted(labelled), count)
         return order
 
-    def newest_labelled(self) -> list[str]:
-        """The images that heads are fitted to, by their hashes, the newest first."""
+    def looked_at(self) -> list[str]:
+        """The images that drafts are for and are learned from, by their hashes: those of open tasks, the
+        newest labelled ones."""
+        asked = [task.image for task in self.reviews.in_state("open")]
         ids = catalogue_images.newest_ids(self.catalogue, "labelled", MAX_IMAGES)
-        return [id.removeprefix(catalogue_images.image_id("")) for id in ids]
+        return [*asked, *(id.removeprefix(catalogue_images.image_id("")) for id in ids)]
 
     def _labelled(self) -> Labelled | None:
         """The newest labelled images."""
