@@ -1,4 +1,5 @@
-"""The snippets of docs/applications.md, run as they stand by an application that the command line added."""
+"""The snippets of docs/applications.md, run as they stand by an application that the command line added, and
+a question that wakes the champion."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from labelloop.client import Client
+from labelloop.errors import AuthenticationError, NotServingError
 from labelloop.models import Detection
 from local.scenes import detection_scenes
 from tests.fixtures.deployed_loop import Loop, until
@@ -154,11 +156,28 @@ def test_what_is_wrong_is_on_record_and_detections_convert(
     assert re.fullmatch(r"\[.*\] \[.*\]\n", converted)
 
 
+def test_a_champion_that_sleeps_is_woken_by_a_question(
+    loop: Loop, variables: dict[str, str], folder: Path, client: Client
+) -> None:
+    champion = loop.loop_state.champion()
+    assert champion is not None
+    name = champion.version_name
+    loop.tune(serving_policy="demand", serving_idle_seconds=1)
+    until(lambda: bool(loop.serve()) and loop.statuses()[name] == "STOPPED", 120, "it sleeps")
+    loop.tune(serving_idle_seconds=1800)  # once it is woken it stays awake
+    with pytest.raises(NotServingError) as asleep:
+        client.detect(folder / "tray.jpg")
+    assert (asleep.value.status, asleep.value.code) == (503, "asleep")
+    assert asleep.value.retry_after
+    until(lambda: loop.statuses()[name] == "RUNNING", 120, "the question has woken it")
+    assert client.detect(folder / "tray.jpg").model_version == name
+    assert loop.loop_state.serving().awaited_by == APPLICATION
+    loop.tune(serving_policy="always")
+
+
 def test_an_application_that_is_removed_gets_no_token(
     loop: Loop, variables: dict[str, str], client: Client
 ) -> None:
-    from labelloop.errors import AuthenticationError
-
     labelloop(loop, "apps", "remove", APPLICATION, "--yes")
     client._auth._token = None
     with pytest.raises(AuthenticationError, match="labelloop apps rotate"):
