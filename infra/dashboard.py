@@ -57,6 +57,7 @@ class Dashboard(Construct):
             ),
             self._graph("Age of the oldest message, seconds", [queue.age for queue in queues]),
             self._graph("Dead letters", [queue.dead for queue in queues]),
+            self._graph("Changes of what arrives", [self._gauge("drift", "DriftedFeatures")]),
             self._graph("USD of this month", [self._gauge("serve", "MonthUsd")]),
             self._graph("USD an hour of what runs", [self._gauge("serve", "UsdPerHour")]),
             self._graph("Inference units that run", [self._gauge("serve", "InferenceUnits")]),

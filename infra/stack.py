@@ -17,6 +17,7 @@ from infra.dashboard import Dashboard
 from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
 from infra.detect import Detect
+from infra.drift import Drift
 from infra.health import Health
 from infra.loop_state import LoopState
 from infra.promote import Promote
@@ -110,6 +111,10 @@ class LabelLoopStack(cdk.Stack):
             self, "Applications", shared, project=project, review=review, user_pool=console.user_pool
         )
         applications.grant_show(console.api.handlers["admin"])
+        drift = Drift(self, "Drift", shared, project=project, console_address=console.address)
+        for handler in (detect.handler, applications.handler):
+            drift.grant_observe(handler)
+        drift.grant_show(console.api.handlers["console"])
         sweep = Sweep(
             self,
             "Sweep",
@@ -138,6 +143,7 @@ class LabelLoopStack(cdk.Stack):
             sweep,
             console,
             applications,
+            drift,
         )
 
         if not settings.embedded and settings.tuning.monthly_budget_usd and settings.notification_email:
@@ -153,7 +159,6 @@ class LabelLoopStack(cdk.Stack):
             handlers=[
                 *(queue.handler for queue in (*register.queues, *review.queues)),
                 detect.handler,
-                review.collector,
                 *console.api.handlers.values(),
                 serve.handler,
                 sweep.handler,

@@ -211,6 +211,7 @@ def desk() -> Desk:
             state=s.loop_state,
             recent=s.recent_state,
             records=Records(s.detection_table),
+            observations=s.observations,
             executor=ThreadPoolExecutor(_WORKERS),
             bucket=s.bucket,
             review_queue_url=variable("REVIEW_QUEUE_URL"),

@@ -15,6 +15,7 @@ from lambdas import sqs_batch
 from lambdas.domain.detect import detection
 from lambdas.domain.detect.champion import PLAIN
 from lambdas.domain.detect.detection import Detected
+from lambdas.domain.drift import observations
 from lambdas.domain.review import proposals
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import NeededImages
@@ -87,6 +88,7 @@ def _detect(message: Mapping[str, Any], deadline: float) -> str:
     if detected.outcome == "clip":
         _hand_over(message, event)
     if tuning and detected.outcome == "detected":
+        _observe(key, version_id, detected, tuning)
         _propose(key, version_id, detected, tuning)
     return detected.outcome
 
@@ -112,6 +114,25 @@ def _tuning() -> Tuning | None:
     except Exception:
         logger.exception("no settings: detections are not proposed for review")
         return None
+
+
+def _observe(key: str, version_id: str | None, detected: Detected, tuning: Tuning) -> None:
+    """Note how the answer looks; it stands whether that succeeds or not."""
+    try:
+        services().observations.note(
+            observations.observation(
+                detected.labels,
+                name=proposals.name_of(key, version_id),
+                version=detected.model_version,
+                source="detect",
+                key=key,
+                version_id=version_id,
+                is_unsure=proposals.is_unsure(detected, tuning),
+                thresholds=tuning.label_thresholds,
+            )
+        )
+    except Exception:
+        logger.exception("could not note how an answer looks")
 
 
 def _propose(key: str, version_id: str | None, detected: Detected, tuning: Tuning) -> None:

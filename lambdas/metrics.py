@@ -35,6 +35,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "detect": ("ImagesDetected", "ImagesUnusable", "ImagesWaiting", "AnswerSeconds"),
         "serve": ("ChampionF1", "InferenceUnits", "UsdPerHour", "MonthUsd"),
         "sweep": ("OpenTasks",),
+        "drift": ("DriftedFeatures",),
     }
 )
 """Names of all metrics, by service."""

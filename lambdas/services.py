@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from lambdas.domain.applications.recent_state import RecentState
+    from lambdas.domain.drift.observations import Observations
     from lambdas.domain.engines.port import Detector, Engine
     from lambdas.domain.engines.rekognition.engine import RekognitionEngine
     from lambdas.domain.images.tiles import Tiling
@@ -188,6 +189,12 @@ class Services:
         from lambdas.domain.review.desk.tasks import ReviewTable
 
         return ReviewTable(self._dynamodb.Table(variable("REVIEW_TABLE")))
+
+    @cached_property
+    def observations(self) -> Observations:
+        from lambdas.domain.drift.observations import Observations
+
+        return Observations(self._dynamodb.Table(variable("OBSERVATION_TABLE")))
 
     @cached_property
     def sagemaker(self) -> Any:

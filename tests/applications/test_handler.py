@@ -21,6 +21,7 @@ from benchmarks.detection import CALLS
 from lambdas import applications as handler
 from lambdas.domain.applications import detections, records
 from lambdas.domain.applications.records import Claim
+from lambdas.domain.drift import observations
 from lambdas.domain.images.files import MAX_BYTES
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.scores import LabelScore
@@ -726,6 +727,19 @@ def test_what_the_champion_is_unsure_of_is_proposed_as_of_any_image(asked: Asked
         "model_version": "v1",
         "reason": "low_confidence",
     }
+
+
+def test_how_an_answer_looks_is_kept_whatever_the_application_asks_for(asked: Asked) -> None:
+    asked.world.fake.finds = lambda version, key: [CAT, label("dog", 70.0)]
+    document = asked.detect(IMAGE, "min_confidence=1&labels=dog", headers={"Idempotency-Key": "a"}).document
+    asked.detect(IMAGE, "min_confidence=1&labels=dog", headers={"Idempotency-Key": "a"})
+    (observation,) = asked.world.observations.of_slot(observations.slot_of(clock.now()))
+    assert (observation.name, observation.source, observation.version) == (
+        document["id"],
+        "applications",
+        "v1",
+    )
+    assert (observation.labels, observation.is_unsure) == ({"cat": 1}, True)
 
 
 def test_what_the_application_asks_for_changes_nothing_about_the_review(asked: Asked) -> None:

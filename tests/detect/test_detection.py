@@ -18,6 +18,7 @@ from lambdas import detect as handler
 from lambdas.domain.detect import champion, detection
 from lambdas.domain.detect.champion import Question
 from lambdas.domain.detect.detection import Detected
+from lambdas.domain.drift import observations
 from lambdas.domain.engines.rekognition.engine import RekognitionDetector
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, ModelVersion, Serving
@@ -573,6 +574,37 @@ def test_a_message_that_is_no_event_harms_no_other(world: World) -> None:
     world.champion("v1")
     assert handle({**message(0, KEY), "body": "{}"}, message(1, KEY)) == ["0"]
     assert world.keys("results/") == [RESULT]
+
+
+# How answers look
+
+
+def test_how_an_answer_looks_is_kept_once_however_often_its_event_comes(world: World) -> None:
+    world.tune(label_thresholds={"dog": 70})
+    version = put_version(world)
+    serve(world, {"cat": 0.5, "dog": 0.5}, label("cat", 90), label("cat", 50), label("dog", 60))
+    for _ in range(2):
+        assert handle(message(0, KEY, **{"version-id": version})) == []
+    (observation,) = world.observations.of_slot(observations.slot_of(clock.now()))
+    assert (observation.version, observation.source, observation.key, observation.version_id) == (
+        "v1",
+        "detect",
+        KEY,
+        version,
+    )
+    assert (observation.labels, observation.confidence) == ({"cat": 2}, 70.0)
+    assert observation.is_unsure
+    assert observation.thresholds == observations.thresholds_name({"dog": 70.0})
+
+
+def test_an_answer_stands_though_it_cannot_be_kept_how_it_looks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(world)
+    world.champion("v1")
+    monkeypatch.setenv("OBSERVATION_TABLE", "gone")
+    assert handle(message(0, KEY)) == []
+    assert result(world)["model_version"] == "v1"
 
 
 # What is proposed for review

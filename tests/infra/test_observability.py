@@ -160,6 +160,7 @@ GOES_OFF = {
     "serve-failed": ("Sum", (">=", 1, 60, 5, "notBreaching")),
     "serve-silent": ("Sum", ("<", 1, 300, 3, "breaching")),
     "failed": ("Sum", AT_ONCE),
+    "drift": ("Maximum", (">=", 1, 3600, 1, "notBreaching")),
 }
 """When alarms go off, by the ends of their names, as the runbook says: the statistic, and what it has to be
 for how many periods of how many seconds. Where nothing is measured, nothing is wrong, but for the one that

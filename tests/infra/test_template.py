@@ -241,6 +241,7 @@ def test_what_goes_by_schedule_goes_and_broken_executions_are_heard_of(template:
         "SweepSchedule": settings.sweep_schedule,
         "ReviewSchedule": settings.sweep_schedule,
         "RetrainSchedule": settings.retrain_schedule,
+        "DriftSchedule": "rate(10 minutes)",
     }
     (broken,) = (rule["Properties"] for name, rule in rules.items() if name.startswith("SweepBroken"))
     pattern = broken["EventPattern"]["detail"]
@@ -273,6 +274,7 @@ def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> Non
     of_batches = {name for name in names if name.startswith("Batch")}
     assert {name.rstrip("0123456789ABCDEF") for name in of_batches} == {"BatchFinishFunction"}
     assert sorted(name.rstrip("0123456789ABCDEF") for name in names - of_batches) == [
+        "DriftFunction",
         "PromoteAskApprovalFunction",
         "RetrainReportFunction",
         "ServeFunction",

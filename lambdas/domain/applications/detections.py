@@ -27,6 +27,8 @@ from lambdas.domain.applications.records import Claim, Detection, Records
 from lambdas.domain.detect import champion, unusable_images
 from lambdas.domain.detect.champion import Answer, NoChampionError, Question
 from lambdas.domain.detect.detection import Detected
+from lambdas.domain.drift import observations
+from lambdas.domain.drift.observations import Observations
 from lambdas.domain.engines import tiled_detection
 from lambdas.domain.engines.port import PASSING, THROTTLED
 from lambdas.domain.engines.tiled_detection import TiledImage, UnansweredTilesError
@@ -106,6 +108,7 @@ class Services:
     state: LoopState
     recent: RecentState
     records: Records
+    observations: Observations
     executor: Executor
     bucket: str
     review_queue_url: str
@@ -483,18 +486,42 @@ class Desk:
     def _finish(self, request: _Request, detection: Detection, answer: Answer) -> None:
         """Keep the detection; the rest is done as well as can be: the answer stands without it."""
         kept = self._start(self._s.records.keep, detection)
+        observed = self._start(self._observe, detection, answer)
         self._propose(detection, answer)
         self._note_use(request)
         kept.result()
+        observed.result()
+
+    def _detected(self, detection: Detection, answer: Answer, tuning: Tuning) -> Detected:
+        """The answer as images under detect/ have it, whatever the application has asked for."""
+        floor = tuning.review_min_confidence
+        unsure = tuple(label for label in answer.left_out if label["confidence"] >= floor)
+        if proposals.question(tuning).min_confidence is None:
+            unsure = ()
+        return Detected("detected", detection.key, answer.labels, answer.version_name, unsure)
+
+    def _observe(self, detection: Detection, answer: Answer) -> None:
+        try:
+            tuning = self.tuning()
+            self._s.observations.note(
+                observations.observation(
+                    answer.labels,
+                    name=detection.id,
+                    version=answer.version_name,
+                    source="applications",
+                    key=detection.key,
+                    version_id=detection.version_id,
+                    is_unsure=proposals.is_unsure(self._detected(detection, answer, tuning), tuning),
+                    thresholds=tuning.label_thresholds,
+                )
+            )
+        except Exception:
+            logger.exception("could not note how an answer looks")
 
     def _propose(self, detection: Detection, answer: Answer) -> None:
         try:
             tuning = self.tuning()
-            floor = tuning.review_min_confidence
-            unsure = tuple(label for label in answer.left_out if label["confidence"] >= floor)
-            if proposals.question(tuning).min_confidence is None:
-                unsure = ()
-            detected = Detected("detected", detection.key, answer.labels, answer.version_name, unsure)
+            detected = self._detected(detection, answer, tuning)
             proposals.propose_detection(
                 self._s.sqs,
                 self._s.review_queue_url,

@@ -43,15 +43,19 @@ def worth_review(detected: Detected, name: str, tuning: Tuning, needed: Containe
         needed: labels that more test images are needed of. Images on which the champion sees one are asked
             about; that it misses some is to its own good, so a challenger has to be the better for it.
     """
-    if detected.left_out or any(
-        label["confidence"] < tuning.review_confidence_threshold for label in detected.labels
-    ):
+    if is_unsure(detected, tuning):
         return "low_confidence"
     if int(name[:8], 16) / 0x1_0000_0000 < tuning.review_sample_rate:
         return "sample"
     if any(label["label"] in needed for label in detected.labels):
         return "needed"
     return None
+
+
+def is_unsure(detected: Detected, tuning: Tuning) -> bool:
+    """Whether there is anything on an image that the champion is unsure of."""
+    below = tuning.review_confidence_threshold
+    return bool(detected.left_out) or any(label["confidence"] < below for label in detected.labels)
 
 
 MAX_DELAY_SECONDS = 900

@@ -45,7 +45,7 @@ RATES = ("wrong_promotion_rate", "wrong_refusal_rate")
 """Settings that are rates of wrong decisions."""
 MIN_RATE = 0.01
 """Of wrong decisions: the gates' resamples are too few to tell smaller rates."""
-FREQUENCIES = {"clip_frames_per_second": 60}
+FREQUENCIES = {"clip_frames_per_second": 60, "drift_false_alarm_rate": 0.5}
 """The most that a number above 0 may be that is no share."""
 AMOUNTS = (
     "monthly_budget_usd",
@@ -54,7 +54,7 @@ AMOUNTS = (
     "inference_usd_per_unit_hour",
 )
 """Settings that are amounts of USD, or null."""
-FLAGS = ("budget_stops_champion", "promotion_across_engines", "review_drafts")
+FLAGS = ("budget_stops_champion", "drift_starts_training", "promotion_across_engines", "review_drafts")
 """Settings that are true or false."""
 TEXTS = {"serving_hours", "serving_time_zone"}
 """Settings that are text."""
@@ -211,6 +211,13 @@ class Tuning:
     """Seconds that an image whose task was given back waits for its next task."""
     review_wait_seconds: int = 4 * 3600
     """Seconds that a run waits at most for open review tasks. 0: it does not wait."""
+
+    drift_false_alarm_rate: float = 0.05
+    """Probability that in a year an alarm says that what arrives is not as the champion's test images, though
+    nothing has changed. The smaller it is, the greater a change has to be."""
+    drift_starts_training: bool = False
+    """Whether that alarm starts a run, with whatever was labelled since the last training, be it less than
+    min_new_images."""
 
     aws_caller_rate: int = 600
     """Requests a minute that a role or user of AWS may make to the detection API, 60000 at most; an image in

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.fixtures.deployment import aws, world
+
+__all__ = ["aws", "world"]
