@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +21,7 @@ from lambdas.domain.retrain import notification, steps
 from lambdas.domain.shared.records import ModelVersion, PendingApproval, Run, RunStep, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore, Verdict
 from lambdas.domain.snapshot import snapshots
+from lambdas.domain.snapshot.snapshots import Snapshot
 
 MAX_LISTED = 1000
 """Runs and rollbacks that are listed."""
@@ -164,6 +165,10 @@ class VersionEntry:
     """Percent by label: what the deployment sets in place of the model's own thresholds; None in a list."""
     images: SnapshotSummary | None = None
     """What its snapshot holds; None in a list, or if its files are gone."""
+    origins: Mapping[str, int] = field(default_factory=dict)
+    """Images of its snapshot by where their labels come from: a folder, an annotation file, a person."""
+    labelled_by: Mapping[str, int] = field(default_factory=dict)
+    """Images of its snapshot by the person whose labels they have."""
     started_by: str = ""
     """Who started the run that trained it; empty if nobody did."""
     account: Account | None = None
@@ -184,6 +189,8 @@ class VersionEntry:
     def _lineage(self) -> dict[str, Any]:
         return {
             "images": asdict(self.images) if self.images else None,
+            "origins": dict(self.origins),
+            "labelled_by": dict(self.labelled_by),
             "started_by": self.started_by or None,
             "cost": {**asdict(self.account), "usd": self.account.usd} if self.account else None,
         }
@@ -224,23 +231,26 @@ def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
     run = deployment.loop_state.run(version.run) if version.run else None
     tuning = deployment.tuning()
     entries = [entry for entry in accounts.entries(deployment.loop_state) if entry.version == version.id]
+    snapshot = _snapshot(deployment, version)
     return VersionEntry(
         version,
         serves,
         location,
         tuning.label_thresholds,
-        images=_snapshot_summary(deployment, version),
+        images=snapshot.summary() if snapshot else None,
+        origins=snapshot.origins if snapshot else {},
+        labelled_by=snapshot.labelled_by if snapshot else {},
         started_by=(run.started_by or "") if run else "",
         account=next(iter(accounts.accounts(entries, "version", tuning)), None),
         pending=deployment.loop_state.approval(version.id),
     )
 
 
-def _snapshot_summary(deployment: Deployment, version: ModelVersion) -> SnapshotSummary | None:
+def _snapshot(deployment: Deployment, version: ModelVersion) -> Snapshot | None:
     if not version.snapshot:
         return None
     try:
-        return snapshots.read(deployment.s3, deployment.bucket, version.snapshot).summary()
+        return snapshots.read(deployment.s3, deployment.bucket, version.snapshot)
     except deployment.s3.exceptions.NoSuchKey:
         return None
 
@@ -288,6 +298,8 @@ def show_version(console: Console, entry: VersionEntry) -> None:
         ("retired", formatting.moment(version.retired_at)),
         ("trained on", entry.snapshot_location),
         ("images", _images(entry.images)),
+        ("labels from", _counts({_ORIGINS.get(name, name): n for name, n in entry.origins.items()})),
+        ("labelled by", _counts(entry.labelled_by)),
         ("by run", version.run or ""),
         ("started by", escape(entry.started_by)),
         ("has cost", _account_words(entry.account)),
@@ -296,6 +308,19 @@ def show_version(console: Console, entry: VersionEntry) -> None:
     _facts(console, facts)
     _verdicts(console, version.verdicts)
     show_labels(console, version.labels, entry.label_thresholds or {})
+
+
+_ORIGINS = {
+    "folder": "folders",
+    "annotation": "annotation files",
+    "person": "people",
+    "": "not on record",
+}
+
+
+def _counts(images: Mapping[str, int]) -> str:
+    """Such as "Ann 12, Ben 3"."""
+    return escape(", ".join(f"{name} {count}" for name, count in images.items()))
 
 
 def _approval_words(version: ModelVersion) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -115,6 +117,27 @@ def test_a_row_says_what_the_image_says(data_bucket: DataBucket) -> None:
     assert (
         row.manifest_line("bucket-of-a-stack") == entry_line(image.manifest_entry("bucket-of-a-stack")) + "\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("origin", "by", "labelled_by"),
+    [
+        ("person", "review by Ann, Ben", "Ann, Ben"),
+        ("person", "ann (command line)", "ann (command line)"),
+        ("annotation", "", ""),
+        ("folder", "ann, who has restored it", ""),
+    ],
+)
+def test_a_row_says_whose_the_labels_are(origin: Any, by: str, labelled_by: str) -> None:
+    row = replace(LABELLED, label_origin=origin, changed_by=by).row()
+    assert (row.label_origin, row.labelled_by) == (origin, labelled_by)
+    assert snapshot_rows.decode(row.encode()) == row
+
+
+def test_a_row_from_before_does_not_say_whose_the_labels_are() -> None:
+    head, _, entry = LABELLED.row().encode().partition("\n")
+    before = json.dumps(json.loads(head)[:9])
+    assert snapshot_rows.decode(f"{before}\n{entry}") == replace(LABELLED.row(), label_origin="")
 
 
 def test_changes_are_counted_to_a_limit(data_bucket: DataBucket) -> None:

@@ -492,7 +492,7 @@ def test_rollback_to_nothing(trainable: Cli) -> None:
 # reproduce
 
 
-def put_snapshot(cli: Cli, id: str) -> None:
+def put_snapshot(cli: Cli, id: str, **more: Any) -> None:
     snapshot = Snapshot(
         id,
         kind="detection",
@@ -502,6 +502,7 @@ def put_snapshot(cli: Cli, id: str) -> None:
         test_labels={"bolt": 10},
         left_out={},
         cutoff="",
+        **more,
     )
     body = json.dumps(asdict(snapshot)).encode()
     cli.s3.put_object(Bucket="parts-data", Key=f"datasets/{id}/snapshot.json", Body=body)
@@ -549,6 +550,16 @@ def test_a_version_s_lineage_says_what_it_was_trained_on_by_whom_and_what_it_cos
     assert "40 to train with, 10 to test with" in shown
     assert "2.00 h of training" in shown
     assert history.json("versions", "v2")["images"] is None
+
+
+def test_a_version_s_lineage_says_who_has_labelled_its_images(history: Cli) -> None:
+    put_snapshot(
+        history, "aaaaaaaaaaaaaaaa", origins={"annotation": 41, "person": 9}, labelled_by={"Ann": 6, "Ben": 3}
+    )
+    assert history.json("versions", "v1")["labelled_by"] == {"Ann": 6, "Ben": 3}
+    shown = " ".join(history("versions", "v1").stdout.split())
+    assert "labels from annotation files 41, people 9" in shown
+    assert "labelled by Ann 6, Ben 3" in shown
 
 
 # The embedded stack

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 import pytest
 
+from lambdas.domain.catalogue import curation, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.catalogue import split_ledger
 from lambdas.domain.catalogue.snapshot_rows import Row
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import DATASET_TYPES, Box
@@ -67,6 +67,16 @@ def test_a_snapshot_holds_every_labelled_image_once(world: World) -> None:
         list(snapshots.entries(world.s3, BUCKET, made.id, "TEST"))
         == world.read(f"datasets/{made.id}/test.manifest").splitlines()
     )
+
+
+def test_a_snapshot_counts_whose_labels_it_has(world: World) -> None:
+    names = world.images("cat", 6)
+    for sha256, by in zip(names, ("review by Ann", "review by Ann", "ben"), strict=False):
+        curation.relabel(world.catalogue, sha256, "classification", ("dog",), (), by)
+    made = make(world)
+    assert made.labelled_by == {"Ann": 2, "ben": 1}
+    assert made.origins == {"person": 3, "": 3}
+    assert snapshots.read(world.s3, BUCKET, made.id) == made
 
 
 @pytest.mark.long

@@ -123,8 +123,14 @@ class CatalogueImage:
             labels=self.label_names,
             requested_dataset_type=self.requested_dataset_type,
             is_tile=bool(self.origin),
+            label_origin=self.label_origin,
+            labelled_by=self.changed_by.removeprefix(BY_REVIEW) if self.label_origin == "person" else "",
             entry=entry,
         )
+
+
+BY_REVIEW = "review by "
+"""Begins what is on record of who has labelled an image, where reviewers have."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class Row:
     """Its line of a manifest, with another bucket."""
     is_tile: bool = False
     """Whether it is a part of a larger image, whose perceptual hash it has."""
+    label_origin: str = ""
+    """Where its labels come from: a folder, an annotation file, a person; empty: that is not on record."""
+    labelled_by: str = ""
+    """The person whose labels they are, or several who were asked together; empty if it was none."""
 
     @property
     def sha256(self) -> str:
@@ -71,6 +75,8 @@ class Row:
             self.labels,
             self.requested_dataset_type,
             self.is_tile,
+            self.label_origin,
+            self.labelled_by,
         )
         return json.dumps(head, ensure_ascii=False, separators=(",", ":")) + "\n" + self.entry
 
@@ -78,8 +84,23 @@ class Row:
 def decode(text: str) -> Row:
     """The row that `Row.encode` made this text of."""
     head, _, entry = text.partition("\n")
-    key, width, height, hash, changed_at, kind, labels, dataset_type, is_tile = json.loads(head)
-    return Row(key, width, height, hash, changed_at, kind, tuple(labels), dataset_type, entry, is_tile)
+    # Rows that were written before they had it do not say whose the labels are.
+    key, width, height, hash, changed_at, kind, labels, dataset_type, is_tile, *whose = json.loads(head)
+    origin, labelled_by = whose or ("", "")
+    return Row(
+        key,
+        width,
+        height,
+        hash,
+        changed_at,
+        kind,
+        tuple(labels),
+        dataset_type,
+        entry,
+        is_tile,
+        origin,
+        labelled_by,
+    )
 
 
 def usual_kind(table: Table) -> Kind | None:

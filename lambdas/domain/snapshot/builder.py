@@ -44,6 +44,10 @@ class SnapshotBuilder:
     def __init__(self, folder: Path, bucket: str, cutoff: str) -> None:
         self._folder, self._bucket, self._cutoff = folder, bucket, cutoff
         self._images = {kind: Images() for kind in KINDS}
+        self.origins = {kind: Counter[str]() for kind in KINDS}
+        """Images by where their labels come from; empty: that is not on record."""
+        self.people = {kind: Counter[str]() for kind in KINDS}
+        """Images by whose labels they have."""
         self._without_label = 0
         """Images of which somebody said that none of the image-level labels fits."""
 
@@ -69,6 +73,9 @@ class SnapshotBuilder:
                     self._without_label += 1
                     continue
                 self._images[row.kind].add(row)
+                self.origins[row.kind][row.label_origin] += 1
+                if row.labelled_by:
+                    self.people[row.kind][row.labelled_by] += 1
                 files[row.kind].write(row.manifest_line(self._bucket) + _image_line(row))
 
     def assign(self, ledger: Ledger) -> Assignment:

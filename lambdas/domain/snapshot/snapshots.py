@@ -76,6 +76,10 @@ class Snapshot:
     test_backgrounds: int = 0
     with_objects: str = ""
     """A hash of the entries with something on the image, which are those that Custom Labels learns from."""
+    origins: dict[str, int] = field(default_factory=dict)
+    """Images by where their labels come from: `folder`, `annotation`, `person`; empty: not on record."""
+    labelled_by: dict[str, int] = field(default_factory=dict)
+    """Images by the person whose labels they have, or several who were asked together, most first."""
 
     def summary(self) -> SnapshotSummary:
         """The snapshot as a run's record holds it: an item takes 400 KB, so of very many labels not all
@@ -154,6 +158,8 @@ def _snapshot(builder: SnapshotBuilder, assignment: Assignment, written: Written
         not_as_requested=assignment.not_as_requested(),
         manifest_bytes={dataset_type: written.bytes[dataset_type] for dataset_type in DATASET_TYPES},
         cutoff=cutoff,
+        origins=dict(builder.origins[builder.kind].most_common()),
+        labelled_by=dict(builder.people[builder.kind].most_common()),
     )
 
 

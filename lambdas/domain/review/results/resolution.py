@@ -184,7 +184,7 @@ def put_request(table: ReviewTable, before: Task, after: Task) -> dict[str, Any]
 
 def relabelled(image: CatalogueImage, task: Task, result: Consolidated) -> CatalogueImage:
     """The image as the result of a task makes it."""
-    by = "review by " + ", ".join(sorted({answer.name for answer in task.answers}))
+    by = catalogue_images.BY_REVIEW + ", ".join(sorted({answer.name for answer in task.answers}))
     if result.verdict == "unusable":
         return curation.excluded(image, f"{by}: {result.reason or 'unusable'}")
     if task.reason == "needed" and not image.requested_dataset_type:
