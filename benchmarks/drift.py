@@ -20,8 +20,8 @@ LABELS = {f"label-{number}": 0.4 / (number + 1) for number in range(8)}
 IMAGES_AN_HOUR = 20
 TEST_IMAGES = (30, 200, 2000)
 RATES = (0.05, 0.5)
-DAYS, TRIALS = 30, 40
-MAX_DAYS, CHANGED_TRIALS = 5, 5
+DAYS, TRIALS = 30, 20
+MAX_DAYS, CHANGED_TRIALS = 4, 3
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
 MAX_LISTED = 100
 """Runs and versions that are listed."""
+HOME_RUNS, HOME_VERSIONS = 5, 12
+"""That the home page shows."""
 PAGE = 24
 """Mistakes and changed images of a page, each with its picture."""
 
@@ -178,6 +181,103 @@ def compare_versions(caller: Caller, version: str, options: ComparisonOptions) -
         (thresholds, other_thresholds),
         renamed=_renamed(),
         next_offset=_next(options.offset, len(changes)),
+    )
+
+
+@app.get("/api/home")
+def read_home(caller: Caller) -> responses.Home:
+    """The state of everything: the champion, what waits for people, runs, versions, labels, production."""
+    from lambdas import production_documents
+    from lambdas.contract import responses
+    from lambdas.domain.console import control, home, production, serving
+    from lambdas.domain.costs import accounts, budget
+    from lambdas.domain.retrain import steps
+
+    s = services()
+    tuning, champion = s.tuning(), s.loop_state.champion()
+    runs = control.listed_runs(s.stepfunctions, s.loop_state, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
+    known = production.read(s.reviews, s.observations, champion.version_name) if champion else None
+    month = budget.spending(s.loop_state, tuning, clock.now())
+    running = accounts.running(s.loop_state, tuning)
+    labels, images = home.images_by_label(runs)
+    waiting = home.waiting(s.loop_state, s.reviews, runs, known.drift if known else None, month)
+    evaluated = [version for version in s.loop_state.versions() if version.f1 is not None]
+    return responses.Home(
+        serving=responses.Serving(**serving.document(s.engine, s.loop_state, tuning)),
+        units=sum(version.units for version in running),
+        usd_per_hour=sum(version.usd_per_hour for version in running),
+        month_usd=month.usd,
+        budget_usd=month.budget_usd,
+        waiting=[responses.HomeTask(**vars(one)) for one in waiting],
+        runs=[responses.RunSummary(**steps.summary(run)) for run in runs[:HOME_RUNS]],
+        versions=[
+            production_documents.evaluated(version, champion.version_name if champion else "")
+            for version in reversed(evaluated[:HOME_VERSIONS])
+        ],
+        labels=[responses.LabelImageCounts(**vars(one)) for one in labels],
+        snapshot_images=images,
+        production=production_documents.production(known, tuning.drift_false_alarm_rate) if known else None,
+    )
+
+
+@app.get("/api/versions/{version}/lineage")
+def read_lineage(caller: Caller, version: str) -> responses.Lineage:
+    """Where a version comes from: snapshot, whose labels, run, settings, cost."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import lineage
+
+    s = services()
+    known = lineage.read(s.s3, s.bucket, s.loop_state, _recorded(version), s.tuning())
+    snapshot = known.snapshot
+    is_administrator = ADMINISTRATORS in caller.groups
+    people = snapshot.labelled_by if snapshot else {}
+    return responses.Lineage(
+        version=known.version.id,
+        snapshot=known.version.snapshot,
+        train_images=snapshot.train_images if snapshot else None,
+        test_images=snapshot.test_images if snapshot else None,
+        backgrounds=snapshot.train_backgrounds + snapshot.test_backgrounds if snapshot else None,
+        labels=len(snapshot.test_labels) if snapshot else None,
+        origins=_labelled_by(snapshot.origins if snapshot else {}),
+        people=len(people),
+        labelled_by=_labelled_by(people) if is_administrator else None,
+        run=known.version.run,
+        started_by=(known.started_by or None) if is_administrator else None,
+        settings=dict(known.settings),
+        usd=known.usd,
+    )
+
+
+@app.get("/api/versions/{version}/production")
+def read_production(caller: Caller, version: str) -> responses.Production:
+    """How precise a version is in production, and whether what arrives is as its test images."""
+    from lambdas import production_documents
+    from lambdas.domain.console import production
+
+    s = services()
+    record = _recorded(version)
+    known = production.read(s.reviews, s.observations, record.id)
+    return production_documents.production(known, s.tuning().drift_false_alarm_rate)
+
+
+@app.get("/api/versions/{version}/production/pictures")
+def list_production_pictures(caller: Caller, version: str) -> responses.ProductionPictures:
+    """Images that arrived, and test images, which show what has changed between them."""
+    from lambdas import production_documents
+    from lambdas.contract import responses
+    from lambdas.domain.console import production
+    from lambdas.domain.drift import watch
+
+    s = services()
+    state = watch.read_state(s.observations, _recorded(version).id)
+    arrived = production.arrived_pictures(s.observations, state)
+    tested: list[production.Picture] = []
+    # Of a version without an evaluation there is nothing beside them.
+    with suppress(ApiError):
+        evaluation = evaluations().read(s.loop_state, version).evaluation
+        tested = production.tested_pictures(evaluation, _label_thresholds(), state)
+    return responses.ProductionPictures(
+        arrived=production_documents.pictures(arrived), tested=production_documents.pictures(tested)
     )
 
 
@@ -401,6 +501,19 @@ def _label_thresholds() -> dict[str, float]:
 def _renamed() -> dict[str, str]:
     """What labels are called now that had other names."""
     return {label.label: label.renamed_to for label in offered_labels() if label.renamed_to}
+
+
+def _labelled_by(counts: Mapping[str, int]) -> list[responses.LabelledBy]:
+    from lambdas.contract import responses
+
+    return [responses.LabelledBy(name=name, images=images) for name, images in counts.items()]
+
+
+def _recorded(version: str) -> ModelVersion:
+    record = services().loop_state.version(version)
+    if record is None:
+        raise ApiError(404, "not_found", f"there is no model version {version[:80]}")
+    return record
 
 
 def _next(offset: int, total: int) -> int | None:

@@ -7,7 +7,8 @@ import { administrationAnswer, forgetTasks } from './administration.ts'
 import { ok, failure, type Answer } from './answers.ts'
 import { colours, forgetLabels, labels } from './labels.ts'
 import { forgetAnswers, labelIssuesAnswer } from './evaluations.ts'
-import { noCosts, pagesAnswer } from './pages.ts'
+import { homeAnswer } from './home.ts'
+import { noCosts, pagesAnswer, runs } from './pages.ts'
 
 const pictures = process.env['MOCK_PICTURES'] ?? ''
 
@@ -23,6 +24,7 @@ const first = () => ({
   /** Who signs in. */
   sub: 'u1',
   name: 'Rosa',
+  administrator: true,
   /** An error that the sign-in page comes back with. */
   signInError: '',
   /** The error that answers and skips get; 401 is for every route. */
@@ -145,7 +147,7 @@ function deskAnswer(method: string, path: string, body: Record<string, unknown>)
   const until = new Date(Date.now() + 600_000).toISOString()
   const task = /^\/(?:claims|tasks)\/([^/]+)/.exec(path)?.[1] ?? ''
   if (path === '/me')
-    return ok({ sub: world.sub, name: world.name, groups: ['reviewers', 'administrators'] })
+    return ok({ sub: world.sub, name: world.name, groups: world.administrator ? ['reviewers', 'administrators'] : ['reviewers'] })
   if (path === '/queue') {
     const skipped = skippedTasks().length
     const done = doneTasks.size - skipped
@@ -263,6 +265,7 @@ function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Ans
     deskAnswer(method, url.pathname.slice(4), body) ??
     administrationAnswer(method, url, body) ??
     labelIssuesAnswer(method, url) ??
+    homeAnswer(url, runs(), world.empty) ??
     pagesAnswer(url) ??
     failure(404, 'no_route', `The mock has no route ${url.pathname}.`)
   )

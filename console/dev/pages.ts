@@ -43,7 +43,7 @@ const runFrom = (id: string, from: number, to: number | null, rest: Record<strin
   estimated_usd: null,
   ...rest,
 })
-const runs = () => [
+export const runs = () => [
   runFrom('run-20261124-0007', 62, null, {}),
   runFrom('run-20261123-0006', 1500, 1420, { outcome: 'rejected', reason: verdicts[1]?.reasons[0], version: 'v7-0123456789ab', f1: 0.912, estimated_usd: 4.1 }),
   runFrom('rollback-20261122T101500000Z', 2000, 1990, { outcome: 'promoted', trigger: 'rollback', started_by: 'Rosa', version: 'v4-0123456789ab', reason: 'v4-0123456789ab serves instead of v6-0123456789ab' }),

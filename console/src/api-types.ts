@@ -141,6 +141,22 @@ export interface paths {
     /** Two versions side by side: on which test images one is better or worse than the other. */
     get: operations["compare_versions"];
   };
+  "/api/home": {
+    /** The state of everything: the champion, what waits for people, runs, versions, labels, production. */
+    get: operations["read_home"];
+  };
+  "/api/versions/{version}/lineage": {
+    /** Where a version comes from: snapshot, whose labels, run, settings, cost. */
+    get: operations["read_lineage"];
+  };
+  "/api/versions/{version}/production": {
+    /** How precise a version is in production, and whether what arrives is as its test images. */
+    get: operations["read_production"];
+  };
+  "/api/versions/{version}/production/pictures": {
+    /** Images that arrived, and test images, which show what has changed between them. */
+    get: operations["list_production_pictures"];
+  };
   "/api/label-issues": {
     /** Labels that a version contradicts, in the order in which mending them is worth most. */
     get: operations["list_label_issues"];
@@ -281,6 +297,18 @@ export interface components {
       top: number;
       width: number;
       height: number;
+    };
+    /**
+     * AnswerPrecision
+     * @description How right answers are, as far as reviews tell.
+     */
+    AnswerPrecision: {
+      /** @description Of all answers: `sure` and `unsure`, weighted by how many detections of each came; null while either was not reviewed, or their numbers are not known. */
+      whole: components["schemas"]["Share"] | null;
+      /** @description Of a random sample of the images without an unsure one. */
+      sure: components["schemas"]["ProductionPrecision"] | null;
+      /** @description Of images that were proposed as the model was unsure. */
+      unsure: components["schemas"]["ProductionPrecision"] | null;
     };
     /**
      * AnswerReceipt
@@ -696,6 +724,42 @@ export interface components {
       curve: components["schemas"]["LearningCurve"] | null;
     };
     /**
+     * Drift
+     * @description Whether what arrives is as the test images.
+     */
+    Drift: {
+      /** @description Null before it was compared for the first time. */
+      looked_at: string | null;
+      /** @description Why nothing could be compared; empty if it could. */
+      problem: string;
+      /** @description When the alarm began; null if there is none. */
+      since: string | null;
+      test_images: number;
+      /** @description Images by stretch of time. */
+      arrived: {
+        [key: string]: number;
+      };
+      findings: components["schemas"]["DriftFinding"][];
+      /** @description The setting `drift_false_alarm_rate`. */
+      false_alarm_rate: number;
+      /** @description Share of images that has to be otherwise, with so many test images, to be told. */
+      least_difference: number;
+    };
+    /**
+     * DriftFinding
+     * @description Something that is not as on the test images.
+     */
+    DriftFinding: {
+      /** @description `detections`, `confidence`, `size` or `label`. */
+      kind: string;
+      /** @description Empty unless it is one. */
+      label: string;
+      /** @description For people. */
+      text: string;
+      /** @description Before any correction for how much is compared. */
+      p_value: number;
+    };
+    /**
      * ErrorDetail
      * @description Why a request was refused.
      */
@@ -772,6 +836,44 @@ export interface components {
       reason: string;
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
       at: string;
+    };
+    /**
+     * Home
+     * @description The state of everything.
+     */
+    Home: {
+      serving: components["schemas"]["Serving"];
+      /** @description Inference units that run, of all versions. */
+      units: number;
+      /** @description What runs now. */
+      usd_per_hour: number;
+      /** @description This month so far, by the ledger. */
+      month_usd: number;
+      /** @description Null without a budget. */
+      budget_usd: number | null;
+      /** @description What people are waited for, the most urgent first. */
+      waiting: components["schemas"]["HomeTask"][];
+      /** @description The last ones, newest first. */
+      runs: components["schemas"]["RunSummary"][];
+      /** @description Those that were evaluated, oldest first. */
+      versions: components["schemas"]["VersionF1"][];
+      /** @description Of the newest snapshot, fewest images first. */
+      labels: components["schemas"]["LabelImageCounts"][];
+      snapshot_images: number;
+      /** @description Of the champion; null without one. */
+      production: components["schemas"]["Production"] | null;
+    };
+    /**
+     * HomeTask
+     * @description Something that waits for somebody.
+     */
+    HomeTask: {
+      /** @description `reviews`, `approval`, `images`, `drift`, `run`, `incident`. */
+      kind: string;
+      /** @description For people. */
+      text: string;
+      /** @description The version or the run; empty if it is about neither. */
+      subject: string;
     };
     /**
      * IssueAnswer
@@ -869,6 +971,15 @@ export interface components {
       url: string;
     };
     /**
+     * LabelImageCounts
+     * @description Images that show a label.
+     */
+    LabelImageCounts: {
+      label: string;
+      train: number;
+      test: number;
+    };
+    /**
      * LabelImages
      * @description Images that have a label, to choose examples from.
      */
@@ -948,6 +1059,14 @@ export interface components {
       };
     };
     /**
+     * LabelledBy
+     * @description Images that somebody has labelled.
+     */
+    LabelledBy: {
+      name: string;
+      images: number;
+    };
+    /**
      * Labels
      * @description Every label, retired ones last.
      */
@@ -995,6 +1114,34 @@ export interface components {
       f1: number;
       /** @description Had all of them been chosen at random; null where there are too few such. */
       f1_random: number | null;
+    };
+    /**
+     * Lineage
+     * @description Where a version comes from.
+     */
+    Lineage: {
+      version: string;
+      snapshot: string | null;
+      /** @description Null if the snapshot is gone, or of another deployment. */
+      train_images: number | null;
+      test_images: number | null;
+      backgrounds: number | null;
+      labels: number | null;
+      /** @description Images by where their labels are from: `folder`, `annotation`, `person`. */
+      origins: components["schemas"]["LabelledBy"][];
+      /** @description Who have labelled images of it; several asked together are one. */
+      people: number;
+      /** @description Their names, for administrators; null for others. */
+      labelled_by: components["schemas"]["LabelledBy"][] | null;
+      run: string | null;
+      /** @description Null if nobody did, and for who is no administrator. */
+      started_by: string | null;
+      /** @description Those that were not the defaults when it was judged, as JSON. */
+      settings: {
+        [key: string]: string;
+      };
+      /** @description Its training and what it ran; null if nothing is booked. */
+      usd: number | null;
     };
     /**
      * MatrixCell
@@ -1106,6 +1253,64 @@ export interface components {
       is_estimate: boolean;
     };
     /**
+     * Production
+     * @description How a version does in production.
+     */
+    Production: {
+      version: string;
+      /** @description That arrived under `detect/` and from applications. */
+      images: number;
+      detections: number;
+      /** @description On images that the model was unsure of. */
+      unsure_detections: number;
+      answers: components["schemas"]["AnswerPrecision"];
+      /** @description `clips` and `batches`, which are apart. */
+      others: components["schemas"]["ProductionSource"][];
+      /** @description Oldest first. */
+      periods: components["schemas"]["ProductionPeriod"][];
+      labels: components["schemas"]["ProductionLabel"][];
+      drift: components["schemas"]["Drift"];
+    };
+    /**
+     * ProductionLabel
+     * @description How right the answers about one label are.
+     */
+    ProductionLabel: {
+      label: string;
+      answers: components["schemas"]["AnswerPrecision"];
+    };
+    /**
+     * ProductionPeriod
+     * @description Some days in a row.
+     */
+    ProductionPeriod: {
+      first_day: string;
+      last_day: string;
+      /** @description That arrived. */
+      images: number;
+      detections: number;
+      answers: components["schemas"]["AnswerPrecision"];
+    };
+    /**
+     * ProductionPicture
+     * @description An image that arrived, or a test image.
+     */
+    ProductionPicture: {
+      url: string;
+      labels: string[];
+      detections: number;
+      /** @description Mean in percent; null without a detection. */
+      confidence: number | null;
+    };
+    /**
+     * ProductionPictures
+     * @description Images that show what has changed, or what there is.
+     */
+    ProductionPictures: {
+      arrived: components["schemas"]["ProductionPicture"][];
+      tested: components["schemas"]["ProductionPicture"][];
+    };
+    /**
      * ProductionPrecision
      * @description Share of a version's detections that reviewers confirmed, and its interval at 95 %.
      */
@@ -1117,6 +1322,14 @@ export interface components {
       precision: number;
       low: number;
       high: number;
+    };
+    /**
+     * ProductionSource
+     * @description How right answers about clips or batches are.
+     */
+    ProductionSource: {
+      source: string;
+      answers: components["schemas"]["AnswerPrecision"];
     };
     /**
      * Queue
@@ -1331,6 +1544,15 @@ export interface components {
        * @default
        */
       why?: string;
+    };
+    /**
+     * Share
+     * @description A share from 0 to 1, and the interval in which it lies with 95 % certainty.
+     */
+    Share: {
+      value: number;
+      low: number;
+      high: number;
     };
     /**
      * SizeScore
@@ -1596,6 +1818,18 @@ export interface components {
       matrix: components["schemas"]["MatrixCell"][];
       /** @description Empty where labels are of whole images. */
       sizes: components["schemas"]["SizeScore"][];
+    };
+    /**
+     * VersionF1
+     * @description How good a version was at its evaluation.
+     */
+    VersionF1: {
+      name: string;
+      f1: number;
+      /** @description Null where its test images are too few to tell. */
+      low: number | null;
+      high: number | null;
+      champion: boolean;
     };
   };
   responses: never;
@@ -2370,6 +2604,89 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["VersionComparison"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** The state of everything: the champion, what waits for people, runs, versions, labels, production. */
+  read_home: {
+    responses: {
+      /** @description The state of everything. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Home"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Where a version comes from: snapshot, whose labels, run, settings, cost. */
+  read_lineage: {
+    parameters: {
+      path: {
+        version: string;
+      };
+    };
+    responses: {
+      /** @description Where a version comes from. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Lineage"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** How precise a version is in production, and whether what arrives is as its test images. */
+  read_production: {
+    parameters: {
+      path: {
+        version: string;
+      };
+    };
+    responses: {
+      /** @description How a version does in production. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Production"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Images that arrived, and test images, which show what has changed between them. */
+  list_production_pictures: {
+    parameters: {
+      path: {
+        version: string;
+      };
+    };
+    responses: {
+      /** @description Images that show what has changed, or what there is. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["ProductionPictures"];
         };
       };
       /** @description An error. */

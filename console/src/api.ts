@@ -31,6 +31,14 @@ export type Run = Schemas['Run']
 export type LabelScore = Schemas['LabelScore']
 export type ProductionPrecision = Schemas['ProductionPrecision']
 export type ModelVersion = Schemas['ModelVersion']
+export type Home = Schemas['Home']
+export type Lineage = Schemas['Lineage']
+export type HomeTask = Schemas['HomeTask']
+export type Production = Schemas['Production']
+export type AnswerPrecision = Schemas['AnswerPrecision']
+export type Share = Schemas['Share']
+export type Drift = Schemas['Drift']
+export type ProductionPicture = Schemas['ProductionPicture']
 export type VersionEvaluation = Schemas['VersionEvaluation']
 export type EvaluatedLabel = Schemas['EvaluatedLabel']
 export type EvaluatedImage = Schemas['EvaluatedImage']
@@ -213,6 +221,11 @@ export const getBatches = () => call<Schemas['Batches']>('GET', '/batches')
 export const getBatch = (batch: string) => call<Batch>('GET', `/batches/${id(batch)}`)
 export const cancelBatch = (batch: string) => call<void>('POST', `/admin/batches/${id(batch)}/cancellation`)
 export const getCosts = (by: Costs['by']) => call<Costs>('GET', `/costs?by=${by}`)
+export const getHome = () => call<Home>('GET', '/home')
+export const getLineage = (version: string) => call<Lineage>('GET', `/versions/${id(version)}/lineage`)
+export const getProduction = (version: string) => call<Production>('GET', `/versions/${id(version)}/production`)
+export const getProductionPictures = (version: string) =>
+  call<Schemas['ProductionPictures']>('GET', `/versions/${id(version)}/production/pictures`)
 export const getVersions = () => call<Schemas['ModelVersions']>('GET', '/versions')
 /** `query` is that of the API: thresholds, filters, an offset. */
 export const getEvaluation = (version: string, query: URLSearchParams) =>

@@ -8,6 +8,8 @@ import { Button, EmptyState, Prose, sentence, Spinner, ToastRegion } from './ui'
 
 // One chunk for each page.
 const routes: Route[] = [
+  { pattern: '/home', title: 'Home', load: () => import('./home/home') },
+  { pattern: '/production/:name', title: 'Production', load: () => import('./production/production') },
   { pattern: '/review', title: 'Review', load: () => import('./desk/desk') },
   { pattern: '/runs', title: 'Runs', load: () => import('./runs/runs') },
   { pattern: '/runs/:id', title: 'Run', load: () => import('./runs/run') },
@@ -31,8 +33,9 @@ const routes: Route[] = [
 
 export function App() {
   useEffect(() => {
-    if (path.value === '/') go('/review', true)
-  }, [path.value])
+    // Where somebody begins depends on who it is.
+    if (path.value === '/' && me.value) go(isAdministrator() ? '/home' : '/review', true)
+  }, [path.value, me.value])
   useEffect(() => {
     if (signIn.value === 'in' && !me.value) loadMe()
   }, [signIn.value])
@@ -75,7 +78,7 @@ function CurrentPage() {
       </EmptyState>
     )
   }
-  if (!me.value) return <Spinner label="Loading" />
+  if (!me.value || path.value === '/') return <Spinner label="Loading" />
   for (const route of routes) {
     const params = match(route.pattern, path.value)
     if (!params) continue
@@ -119,9 +122,9 @@ function Header() {
   }, [path.value])
   return (
     <header class="shell-header">
-      <span class="brand">
+      <Link class="brand" href="/home">
         LabelLoop <small>{config().deployment}</small>
-      </span>
+      </Link>
       <Button class="menu" aria-expanded={open} aria-controls="places" onClick={() => setOpen(!open)}>
         Menu
       </Button>

@@ -549,6 +549,112 @@ class ProductionPrecision(Response):
     high: float
 
 
+class Share(Response):
+    """A share from 0 to 1, and the interval in which it lies with 95 % certainty."""
+
+    value: float
+    low: float
+    high: float
+
+
+class AnswerPrecision(Response):
+    """How right answers are, as far as reviews tell."""
+
+    whole: Annotated[
+        Share | None,
+        Meta(
+            description="Of all answers: `sure` and `unsure`, weighted by how many detections of each came;"
+            " null while either was not reviewed, or their numbers are not known."
+        ),
+    ]
+    sure: Annotated[
+        ProductionPrecision | None,
+        Meta(description="Of a random sample of the images without an unsure one."),
+    ]
+    unsure: Annotated[
+        ProductionPrecision | None, Meta(description="Of images that were proposed as the model was unsure.")
+    ]
+
+
+class ProductionPeriod(Response):
+    """Some days in a row."""
+
+    first_day: str
+    last_day: str
+    images: Annotated[int, Meta(description="That arrived.")]
+    detections: int
+    answers: AnswerPrecision
+
+
+class ProductionLabel(Response):
+    """How right the answers about one label are."""
+
+    label: str
+    answers: AnswerPrecision
+
+
+class ProductionSource(Response):
+    """How right answers about clips or batches are."""
+
+    source: str
+    answers: AnswerPrecision
+
+
+class DriftFinding(Response):
+    """Something that is not as on the test images."""
+
+    kind: Annotated[str, Meta(description="`detections`, `confidence`, `size` or `label`.")]
+    label: Annotated[str, Meta(description="Empty unless it is one.")]
+    text: Annotated[str, Meta(description="For people.")]
+    p_value: Annotated[float, Meta(description="Before any correction for how much is compared.")]
+
+
+class Drift(Response):
+    """Whether what arrives is as the test images."""
+
+    looked_at: Annotated[str | None, Meta(description="Null before it was compared for the first time.")]
+    problem: Annotated[str, Meta(description="Why nothing could be compared; empty if it could.")]
+    since: Annotated[str | None, Meta(description="When the alarm began; null if there is none.")]
+    test_images: int
+    arrived: Annotated[dict[str, int], Meta(description="Images by stretch of time.")]
+    findings: list[DriftFinding]
+    false_alarm_rate: Annotated[float, Meta(description="The setting `drift_false_alarm_rate`.")]
+    least_difference: Annotated[
+        float,
+        Meta(description="Share of images that has to be otherwise, with so many test images, to be told."),
+    ]
+
+
+class ProductionPicture(Response):
+    """An image that arrived, or a test image."""
+
+    url: str
+    labels: tuple[str, ...]
+    detections: int
+    confidence: Annotated[float | None, Meta(description="Mean in percent; null without a detection.")]
+
+
+class Production(Response):
+    """How a version does in production."""
+
+    version: str
+    images: Annotated[int, Meta(description="That arrived under `detect/` and from applications.")]
+    detections: int
+    unsure_detections: Annotated[int, Meta(description="On images that the model was unsure of.")]
+    answers: AnswerPrecision
+    others: Annotated[list[ProductionSource], Meta(description="`clips` and `batches`, which are apart.")]
+    periods: Annotated[list[ProductionPeriod], Meta(description="Oldest first.")]
+    labels: list[ProductionLabel]
+    drift: Drift
+
+
+class ProductionPictures(Response):
+    """Images that show what has changed, or what there is."""
+
+    arrived: list[ProductionPicture]
+    tested: list[ProductionPicture]
+
+
 class ModelVersion(Response):
     """How good a model version was at its evaluation, and is in production."""
 
@@ -609,6 +715,88 @@ class Serving(Response):
     usd_per_hour: Annotated[float, Meta(description="What it costs while it runs, with the fewest units.")]
     waiting_images: Annotated[int, Meta(description="Under `detect/`; 5000 stands for as many or more.")]
     changes: Annotated[list[ServingChange], Meta(description="The last ones, newest first.")]
+
+
+class LabelledBy(Response):
+    """Images that somebody has labelled."""
+
+    name: str
+    images: int
+
+
+class Lineage(Response):
+    """Where a version comes from."""
+
+    version: str
+    snapshot: str | None
+    train_images: Annotated[
+        int | None, Meta(description="Null if the snapshot is gone, or of another deployment.")
+    ]
+    test_images: int | None
+    backgrounds: int | None
+    labels: int | None
+    origins: Annotated[
+        list[LabelledBy],
+        Meta(description="Images by where their labels are from: `folder`, `annotation`, `person`."),
+    ]
+    people: Annotated[
+        int, Meta(description="Who have labelled images of it; several asked together are one.")
+    ]
+    labelled_by: Annotated[
+        list[LabelledBy] | None, Meta(description="Their names, for administrators; null for others.")
+    ]
+    run: str | None
+    started_by: Annotated[
+        str | None, Meta(description="Null if nobody did, and for who is no administrator.")
+    ]
+    settings: Annotated[
+        dict[str, str], Meta(description="Those that were not the defaults when it was judged, as JSON.")
+    ]
+    usd: Annotated[float | None, Meta(description="Its training and what it ran; null if nothing is booked.")]
+
+
+class VersionF1(Response):
+    """How good a version was at its evaluation."""
+
+    name: str
+    f1: float
+    low: Annotated[float | None, Meta(description="Null where its test images are too few to tell.")]
+    high: float | None
+    champion: bool
+
+
+class LabelImageCounts(Response):
+    """Images that show a label."""
+
+    label: str
+    train: int
+    test: int
+
+
+class HomeTask(Response):
+    """Something that waits for somebody."""
+
+    kind: Annotated[str, Meta(description="`reviews`, `approval`, `images`, `drift`, `run`, `incident`.")]
+    text: Annotated[str, Meta(description="For people.")]
+    subject: Annotated[str, Meta(description="The version or the run; empty if it is about neither.")]
+
+
+class Home(Response):
+    """The state of everything."""
+
+    serving: Serving
+    units: Annotated[int, Meta(description="Inference units that run, of all versions.")]
+    usd_per_hour: Annotated[float, Meta(description="What runs now.")]
+    month_usd: Annotated[float, Meta(description="This month so far, by the ledger.")]
+    budget_usd: Annotated[float | None, Meta(description="Null without a budget.")]
+    waiting: Annotated[list[HomeTask], Meta(description="What people are waited for, the most urgent first.")]
+    runs: Annotated[list[RunSummary], Meta(description="The last ones, newest first.")]
+    versions: Annotated[list[VersionF1], Meta(description="Those that were evaluated, oldest first.")]
+    labels: Annotated[
+        list[LabelImageCounts], Meta(description="Of the newest snapshot, fewest images first.")
+    ]
+    snapshot_images: int
+    production: Annotated[Production | None, Meta(description="Of the champion; null without one.")]
 
 
 class StartedRollback(Response):

@@ -9,10 +9,10 @@ from lambdas import console, desk, review_documents
 from lambdas.services import services
 from tests.fixtures.api_gateway import Gateway
 from tests.fixtures.console_deployment import ConsoleDeployment
-from tests.fixtures.deployment import aws, deployed
+from tests.fixtures.deployment import aws, deployed, world
 from tests.fixtures.reviews import begun
 
-__all__ = ["aws"]
+__all__ = ["aws", "world"]
 
 
 @pytest.fixture(scope="module")

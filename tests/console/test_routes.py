@@ -227,6 +227,29 @@ CASES = {
     "GET /api/versions": Case(
         "/api/versions", members={"versions", "label_thresholds"}, each="versions", of_each=VERSION
     ),
+    "GET /api/home": Case(
+        "/api/home",
+        members={"serving", "units", "usd_per_hour", "month_usd", "budget_usd", "waiting", "runs"}
+        | {"versions", "labels", "snapshot_images", "production"},
+        each="waiting",
+        of_each={"kind", "text", "subject"},
+    ),
+    "GET /api/versions/{version}/lineage": Case(
+        "/api/versions/v1/lineage",
+        members={"version", "snapshot", "train_images", "test_images", "backgrounds", "labels", "origins"}
+        | {"people", "labelled_by", "run", "started_by", "settings", "usd"},
+    ),
+    "GET /api/versions/{version}/production": Case(
+        "/api/versions/v1/production",
+        members={"version", "images", "detections", "unsure_detections", "answers", "others", "periods"}
+        | {"labels", "drift"},
+    ),
+    "GET /api/versions/{version}/production/pictures": Case(
+        "/api/versions/v1/production/pictures",
+        members={"arrived", "tested"},
+        each="tested",
+        of_each={"url", "labels", "detections", "confidence"},
+    ),
     "GET /api/versions/{version}/evaluation": Case(
         "/api/versions/v1/evaluation",
         members={"version", "source", "kind", "images", "has_more", "unread_lines", "f1", "own_f1"}
@@ -801,6 +824,58 @@ def test_versions_come_with_the_thresholds_that_the_deployment_sets(
     monkeypatch.setitem(vars(services()), "tuning", lambda: Tuning.from_json("{"))
     answer = gateway.ask("GET /api/versions").document
     assert answer["versions"] and answer["label_thresholds"] == {}
+
+
+def test_the_home_page_has_the_state_of_everything(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    document = gateway.ask("GET /api/home").document
+    assert document["serving"]["champion"] == "v1"
+    assert [(one["kind"], one["subject"]) for one in document["waiting"]] == [
+        ("approval", "v2"),
+        ("reviews", ""),
+    ]
+    assert [(one["name"], one["f1"], one["champion"]) for one in document["versions"]] == [("v1", 0.9, True)]
+    assert document["production"]["version"] == "v1"
+    assert document["production"]["drift"]["false_alarm_rate"] == 0.05
+
+
+def test_only_administrators_learn_who_has_labelled_what(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    snapshot = {
+        "id": "s",
+        "kind": "detection",
+        "train_images": 4,
+        "test_images": 2,
+        "train_labels": {"cat": 4},
+        "test_labels": {"cat": 2},
+        "origins": {"annotation": 3, "person": 3},
+        "labelled_by": {"Ben": 2, "Rita": 1},
+    }
+    deployment.world.s3.put_object(
+        Bucket=BUCKET, Key="datasets/s/snapshot.json", Body=json.dumps(snapshot).encode()
+    )
+    deployment.world.loop_state.update_run(Run("run-1", started_by="Ann"))
+    deployment.world.version("v1", "RUNNING", settings=Tuning(min_f1=0.7).as_dict())
+    route = "GET /api/versions/v1/lineage"
+    for who, names, starter in ((RITA, None, None), (ANN, [("Ben", 2), ("Rita", 1)], "Ann")):
+        document = gateway.ask(route, who=who).document
+        named = document["labelled_by"]
+        assert (named and [(one["name"], one["images"]) for one in named]) == names
+        assert (document["people"], document["started_by"]) == (2, starter)
+        assert "Ben" not in json.dumps(document) or who == ANN
+    assert (document["train_images"], document["test_images"], document["labels"]) == (4, 2, 1)
+    assert [(one["name"], one["images"]) for one in document["origins"]] == [("annotation", 3), ("person", 3)]
+    assert document["settings"] == {"min_f1": "0.7"}
+    assert document["usd"] > 0
+
+
+def test_what_is_not_on_record_of_a_version_is_not_made_up(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    document = gateway.ask("GET /api/versions/v1/lineage", who=ANN).document
+    assert (document["train_images"], document["origins"], document["people"]) == (None, [], 0)
+    for path in ("lineage", "production", "production/pictures"):
+        assert gateway.ask(f"GET /api/versions/v99/{path}").status == 404
 
 
 def test_costs_are_summed_up_in_three_ways_and_no_other(

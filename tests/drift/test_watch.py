@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from lambdas.domain.drift import counting, watch
 from lambdas.domain.drift.counts import Counts
 from lambdas.domain.drift.observations import Look, thresholds_name
 from lambdas.domain.drift.watch import DriftState
-from lambdas.domain.promote import shadow_answers
+from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.scores import LabelScore
 from lambdas.services import services
@@ -37,7 +38,14 @@ def tested(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.champion("v1", labels=(CAT,))
     chance = random.Random(1)  # noqa: S311
     answers = {f"images/{number}.jpg": [detection(chance.gauss(90, 3))] for number in range(200)}
-    shadow_answers.keep(world.s3, BUCKET, "v1", answers)
+    others = {f"images/new-{number}.jpg": [detection(55)] for number in range(300)}
+    shadow_answers.keep(world.s3, BUCKET, "v1", answers | others)
+    tested = [
+        {"key": key, "width": 80, "height": 60, "perceptual_hash": "", "group": "", "changed_at": ""}
+        for key in answers
+    ]
+    lines = "\n".join(json.dumps(line) for line in tested)
+    world.s3.put_object(Bucket=BUCKET, Key="datasets/s/test.images.jsonl", Body=lines.encode())
 
 
 def detection(confidence: float) -> dict[str, Any]:

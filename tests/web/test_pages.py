@@ -26,6 +26,23 @@ def test_a_failed_sign_in_is_reported(site: Site) -> None:
     expect(page.get_by_role("alert")).to_have_text("Sign-in failed: User is disabled. Try again.")
     site.begin()
     page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+
+
+def test_the_home_page_leads_to_what_waits(site: Site) -> None:
+    page = site.page("")
+    expect(page.get_by_role("heading", name="Waits for you")).to_be_visible()
+    assert page.url.endswith("/home")
+    page.get_by_role("link", name="See what changed").click()
+    expect(page.get_by_role("heading", name="Production", exact=True)).to_be_visible()
+    expect(page.get_by_role("img", name="Precision in production over time")).to_be_visible()
+    sides = [page.get_by_role("region", name=name) for name in ("Arrived", "Test images")]
+    for side in sides:
+        expect(side.get_by_role("img")).to_have_count(6)
+    page.get_by_role("link", name="LabelLoop").click()
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    site.change(sub="u2", administrator=False)
+    page.goto(site.address)
     desk_is_ready(page)
 
 
@@ -152,7 +169,7 @@ def look(request: pytest.FixtureRequest) -> Look:
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
     problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(problems) == 40
+    assert len(problems) == 42
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
@@ -190,6 +207,9 @@ def test_what_there_is_before_there_is_anything_is_accessible(look: Look, site: 
     page = site.page(**look.settings())
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
     problems = {"Review": violations(page)}
+    page.get_by_role("link", name="LabelLoop").click()
+    expect(page.get_by_text("Nothing waits for anybody.")).to_be_visible()
+    problems["Home"] = violations(page)
     for name, heading in NOTHING_YET.items():
         go(page, name)
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
@@ -243,6 +263,7 @@ def go(page: Page, name: str) -> None:
 
 def everything(page: Page) -> Iterator[str]:
     """Opens every page and every dialog, and tells its name once it shows what there is."""
+    yield from home(page)
     yield from desk_and_dialogs(page)
     yield from models(page)
     yield from administration(page)
@@ -251,7 +272,18 @@ def everything(page: Page) -> Iterator[str]:
     yield "no page"
 
 
+def home(page: Page) -> Iterator[str]:
+    page.get_by_role("link", name="LabelLoop").click()
+    expect(page.get_by_role("heading", name="Images by label")).to_be_visible()
+    yield "home"
+    page.get_by_role("link", name="Pictures").click()
+    expect(page.get_by_role("heading", name="Labels, weakest first")).to_be_visible()
+    expect(page.get_by_role("region", name="Test images").get_by_role("img")).to_have_count(6)
+    yield "a version in production"
+
+
 def desk_and_dialogs(page: Page) -> Iterator[str]:
+    go(page, "Review")
     desk_is_ready(page)
     page.keyboard.press("n")
     expect(page.locator(".box.proposed")).to_have_count(3)

@@ -13,6 +13,7 @@ import { statusOf, trainingText } from '../runs/wording'
 import { Badge, Button, capital, EmptyState, number, PageHeader, percent, Prose } from '../ui'
 import { answerText, canServe, differenceText, measured, newestFirst, serveWords, shortName, thresholdText, weakestFirst } from './compare'
 import { answerAbout, ApprovalSection } from './approval'
+import { LineageSection } from './lineage'
 import { ServingCard } from './serving'
 import './versions.css'
 
@@ -132,6 +133,7 @@ function VersionCard({ version, champion, thresholds }: Shown) {
             <h3>Gates</h3>
             <Gates verdicts={version.verdicts} />
           </section>
+          <LineageSection name={version.name} />
           {version.approval && <ApprovalSection name={version.name} approval={version.approval} heading="h3" />}
         </div>
       </div>
@@ -240,6 +242,11 @@ function Production({ version }: { version: ModelVersion }) {
         </>
       ) : (
         <p class="muted">Not measured yet: reviewers have not checked a random sample of its confident detections.</p>
+      )}
+      {(version.champion || version.status === 'retired') && (
+        <Link href={`/production/${encodeURIComponent(version.name)}`}>
+          Over time, by label, and what arrives<span class="visually-hidden">, of {version.name}</span>
+        </Link>
       )}
     </section>
   )

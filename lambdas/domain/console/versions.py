@@ -24,7 +24,7 @@ def document(
         "verdicts": version.verdicts,
         "approval": approval_document(version.approval, pending),
         "labels": version.labels,
-        "production_precision": _precision(precision),
+        "production_precision": precision_document(precision),
     }
 
 
@@ -57,7 +57,7 @@ def approval_document(approval: Approval | None, pending: PendingApproval | None
     return {**{name: getattr(approval, name) for name in names}, "deadline": None}
 
 
-def _precision(precision: Precision) -> dict[str, Any] | None:
+def precision_document(precision: Precision) -> dict[str, Any] | None:
     """The share of confirmed detections and its interval; None before a sample was reviewed."""
     if precision.value is None or precision.interval is None:
         return None

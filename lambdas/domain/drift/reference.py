@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.drift.counts import Counts
 from lambdas.domain.drift.observations import Look, look_of
-from lambdas.domain.evaluation import reading
-from lambdas.domain.promote import shadow_answers
+from lambdas.domain.evaluation import reading, shadow_answers
+from lambdas.domain.snapshot import files as snapshot_files
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,12 +48,24 @@ def read(
     evaluation = None
     if version and version.tested and version.tested[0] == bucket:
         evaluation = reading.read_evaluation(s3, version.tested, own)
-    tested = {image.key for image in evaluation.images} if evaluation else set()
-    if answers and tested <= set(answers):
-        return {key: _above(detections, thresholds) for key, detections in answers.items()}
+    # It was asked about other images as well.
+    tested = {image.key for image in evaluation.images} if evaluation else _test_images(s3, bucket, record)
+    answered = {key: answers[key] for key in sorted(tested & set(answers))}
+    if answered and (evaluation is None or len(answered) == len(tested)):
+        return {key: _above(detections, thresholds) for key, detections in answered.items()}
     if evaluation is None:
         raise NoReferenceError(f"there is no evaluation of {record.id} on test images")
     return of_evaluation(evaluation, thresholds)
+
+
+def _test_images(s3: S3Client, bucket: str, record: ModelVersion) -> set[str]:
+    """Keys of the test images of a version's snapshot; none if that is gone."""
+    if not record.snapshot:
+        return set()
+    try:
+        return {image.key for image in snapshot_files.images(s3, bucket, record.snapshot, "TEST")}
+    except s3.exceptions.NoSuchKey:
+        return set()
 
 
 def of_evaluation(evaluation: Evaluation, thresholds: Mapping[str, float]) -> dict[str, Look]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lambdas.domain.engines import evaluation_files, evaluation_images
+from lambdas.domain.engines.evaluation_images import Evaluated
 from lambdas.domain.engines.port import Version
 from lambdas.domain.retrain import evaluation_gate, training
 from lambdas.domain.shared import comparison
@@ -40,7 +41,9 @@ def evaluate(
     version = training.describe(engine, name)
     scores = evaluation_files.scores(s3, version)
     snapshot = snapshots.read(s3, bucket, snapshot_id)
-    beside = _beside_champion(engine, s3, loop_state, version, tuning)
+    images = evaluation_images.read(s3, version)
+    beside = _beside_champion(engine, s3, loop_state, version, images, tuning)
+    interval = comparison.f1_interval([image.counts for image in images.values()], seed=name)
     verdict = evaluation_gate.judge(scores, snapshot.test_labels, tuning, beside)
     run = Run(
         run_id,
@@ -52,6 +55,7 @@ def evaluate(
     evaluated = ModelVersion(
         name,
         f1=scores.f1,
+        f1_interval=tuple(round(end, 4) for end in interval or ()),
         labels=scores.labels,
         verdicts=(verdict,),
         state="trained" if verdict.passed else "rejected",
@@ -65,8 +69,13 @@ def evaluate(
     return verdict
 
 
-def _beside_champion(
-    engine: Engine, s3: S3Client, loop_state: LoopState, version: Version, tuning: Tuning
+def _beside_champion(  # noqa: PLR0917 clients, and what to compare
+    engine: Engine,
+    s3: S3Client,
+    loop_state: LoopState,
+    version: Version,
+    images: Evaluated,
+    tuning: Tuning,
 ) -> Comparison | None:
     """How the version's evaluation compares with the champion's; None if they have no image in common."""
     champion = loop_state.champion()
@@ -75,7 +84,5 @@ def _beside_champion(
     described = engine.describe_version(champion.version_name)
     if described is None:
         return None
-    mine, others = evaluation_images.shared(
-        evaluation_images.read(s3, version), evaluation_images.read(s3, described)
-    )
+    mine, others = evaluation_images.shared(images, evaluation_images.read(s3, described))
     return comparison.compare(mine, others, rates=Rates.of(tuning), seed=version.name) if mine else None

@@ -20,6 +20,8 @@ _TESTS = 3
 single label through its endpoint."""
 ANY_DIFFERENCE = (-1.0, 1.0)
 """Bounds of the true difference of two F1s of which nothing is known."""
+_TAIL = 0.025
+"""Beyond either end of an interval that holds with 95 % confidence."""
 _NAMED = 3
 """Labels that are named as missing images; the others are added up."""
 _LEAST_DIFFERENCE = 1e-9
@@ -205,6 +207,21 @@ def compare(
             wrong_refusal=rates.wrong_refusal,
         )
     return replace(compared, confidence=confidence, needed=needed)
+
+
+def f1_interval(images: Sequence[ImageCounts], *, seed: str = "") -> tuple[float, float] | None:
+    """In which the true F1 of a version lies with 95 % confidence; None where its images are too few to tell.
+
+    It is the interval of the difference from a version that sees nothing, whose F1 is 0.
+    """
+    nothing = [
+        {label: Counts(0, 0, seen.right + seen.missed) for label, seen in image.items()} for image in images
+    ]
+    pairs = list(zip(images, nothing, strict=True))
+    if len(pairs) < MIN_IMAGES or not resampling.objects(pairs):
+        return None
+    differences = resampling.resample(pairs, seed)
+    return max(0.0, differences.at_least(_TAIL)), min(1.0, differences.at_most(_TAIL))
 
 
 def compare_labels(

@@ -180,6 +180,8 @@ class ModelVersion:
     deleted_at: str | None = None
     """When it was deleted from Rekognition, as the project had no room for another."""
     f1: float | None = None
+    f1_interval: tuple[float, ...] = ()
+    """In which its true F1 lies with 95 % confidence: two ends; none where its test images are too few."""
     shadow: Scores | None = None
     """Scores through its endpoint, on the shadow images."""
     approval: Approval | None = None
@@ -605,6 +607,7 @@ def _as_it_is(value: Any) -> Any:
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "approval": _approval,
     "booked": tuple,
+    "f1_interval": tuple,
     "changes": _changes,
     "start_seconds": tuple,
     "images": _summary,
