@@ -236,7 +236,7 @@ def _issue(image: TestImage, word: _Word, rates: _Rates) -> LabelIssue | None:
     if detection is None:
         return None
     if one.judgement == "background":
-        return LabelIssue(image, "missing", None, detection, detection.confidence * rates.is_there(detection))
+        return LabelIssue(image, "missing", None, detection, rates.is_there(detection))
     mistakenness = word.sureness(detection) * rates.is_right(detection)
     if one.judgement == "confusion" and truth:
         return LabelIssue(image, "wrong_label", truth, detection, mistakenness)
