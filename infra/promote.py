@@ -8,6 +8,7 @@ from constructs import Construct
 
 from infra.detect import Detect
 from infra.handler import Handler
+from infra.register import Register
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
 from infra.workflow import Workflow
@@ -22,16 +23,19 @@ class Promote(Step):
         id: str,
         shared: SharedResources,
         *,
+        register: Register,
         project: RekognitionProject,
         detect: Detect,
         console_address: str,
     ) -> None:
         environment = {
+            "CATALOGUE_TABLE": register.catalogue.table_name,
             "PROJECT_ARN": project.arn,
             "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
         }
         super().__init__(scope, id, shared, environment)
-        self._project, self._detect, self._console_address = project, detect, console_address
+        self._register, self._project, self._detect = register, project, detect
+        self._console_address = console_address
         handlers = {
             "TakeLease": self._handler(
                 "TakeLease", "take_lease", "Lets one promotion at a time go on", writes=["LEASE", "RUN"]
@@ -91,6 +95,8 @@ class Promote(Step):
         self.data_bucket.grant_rekognition_read(handler, "images/")
         self.data_bucket.grant_read(handler, "datasets/", "training/", "evaluations/")
         self.data_bucket.grant_put(handler, "evaluations/")
+        self._register.grant_query(handler)
+        handler.allow("dynamodb:BatchGetItem", on=[self._register.catalogue.table_arn])
         return handler
 
     def _ask_approval(self) -> Handler:

@@ -87,7 +87,13 @@ class LabelLoopStack(cdk.Stack):
         for queue in (*register.queues, detect.event_queue, video.event_queue):
             review.grant_propose(queue.handler)
         promote = Promote(
-            self, "Promote", shared, project=project, detect=detect, console_address=console.address
+            self,
+            "Promote",
+            shared,
+            register=register,
+            project=project,
+            detect=detect,
+            console_address=console.address,
         )
         serve = Serve(
             self,

@@ -91,6 +91,7 @@ def _trial(event: OfVersionOrRollback) -> Trial:
     return Trial(
         s.engine,
         s.s3,
+        s.catalogue,
         _fenced(event),
         bucket=s.bucket,
         name=event["version"],

@@ -317,6 +317,14 @@ def newest_ids(table: Table, status: Status, limit: int) -> list[str]:
     return newest[:limit]
 
 
+def newest(table: Table, status: Status, limit: int) -> list[CatalogueImage]:
+    """The images of this status that changed last, the newest first."""
+    wanted = newest_ids(table, status, limit)
+    batches = (wanted[start : start + MAX_BATCH] for start in range(0, len(wanted), MAX_BATCH))
+    known = {image.id: image for batch in batches for image in get_images(table, batch)}
+    return [known[id] for id in wanted if id in known]
+
+
 def count_changed_since(table: Table, moment: str, limit: int) -> int:
     """Images labelled, relabelled or excluded after `moment` (empty: ever), counted no further than to
     `limit`."""

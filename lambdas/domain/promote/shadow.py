@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,14 +24,15 @@ from lambdas.domain.engines.port import (
 )
 from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.evaluation.shadow_answers import Answers
-from lambdas.domain.promote import crossing, promotion, shadow_gate
+from lambdas.domain.promote import crossing, production_images, promotion, shadow_gate
 from lambdas.domain.promote.scoring import GroundTruth, count, score
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
 from lambdas.domain.shared import clock, comparison, lineage, manifests
+from lambdas.domain.shared.annotation import Kind
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Comparison, Rates
 from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.records import ModelVersion, NeededImages
+from lambdas.domain.shared.records import Champion, ModelVersion, NeededImages
 from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import Tuning
@@ -37,6 +40,7 @@ from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.domain.snapshot.split import BACKGROUND
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
     from lambdas.domain.engines.port import Engine
@@ -62,6 +66,7 @@ class Trial:
 
     engine: Engine
     s3: S3Client
+    catalogue: Table
     loop_state: FencedState
     bucket: str
     name: str
@@ -119,13 +124,14 @@ class Trial:
                 f"{self.name} was not trained by a run of this deployment: no snapshot to test it on"
             )
         tests = self._images(record)
-        answers = ask(self.engine, challenger.arn, tests)
+        production = [] if self.rollback else self._production(record, tests)
+        answers = ask(self.engine, challenger.arn, [*tests, *production])
         shadow_answers.keep(self.s3, self.bucket, self.name, answers)
         scores = _scores(tests, answers)
         if self.rollback:
             verdict = shadow_gate.judge_rollback(scores)
         else:
-            rivals = _Rivals(self, challenger, tests, answers)
+            rivals = _Rivals(self, challenger, tests, answers, production)
             judged = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), self.tuning)
             verdict = self._across_engines(judged.verdict, challenger, record)
             self.loop_state.record_needed(NeededImages(self.name, judged.needed))
@@ -142,6 +148,26 @@ class Trial:
         known = self.loop_state.version(champion.version_name)
         f1 = record.f1, known.f1 if known else None
         return crossing.judged(verdict, self.engine, challenger, described, self.tuning, f1=f1)
+
+    def _production(self, record: ModelVersion, tests: Sequence[ShadowImage]) -> list[ShadowImage]:
+        """Production images that people answered lately, and that neither the challenger nor the champion has
+        learned from; none without a champion."""
+        champion = self.loop_state.champion()
+        if champion is None or champion.version_name == self.name:
+            return []
+        learned = {test.key for test in tests}
+        serving = self.loop_state.version(champion.version_name)
+        for version in (record, serving):
+            if version is None or not version.snapshot:
+                # It was trained elsewhere, and so on none of these.
+                continue
+            with suppress(self.s3.exceptions.NoSuchKey):
+                images = snapshot_files.images(self.s3, self.bucket, version.snapshot, "TRAIN")
+                learned.update(image.key for image in images)
+        kind: Kind = "detection" if any(test.truth.boxes for test in tests) else "classification"
+        count = self.tuning.shadow_production_images
+        images = production_images.recent(self.catalogue, count, kind, learned)
+        return [_test_image(manifests.entry_line(image.manifest_entry(self.bucket))) for image in images]
 
     def _images(self, record: ModelVersion) -> list[ShadowImage]:
         return shadow_images(self.s3, self.bucket, str(record.snapshot), self.tuning.shadow_test_images)
@@ -175,6 +201,15 @@ def ask_champion(engine: Engine, version_arn: str, tests: Sequence[ShadowImage])
         raise
 
 
+def _pairs(images: Sequence[ShadowImage], mine: Answers, others: Answers) -> Pairs:
+    """What two versions are like on the images that both have answered about."""
+    shared = [image for image in images if image.key in mine and image.key in others]
+    return (
+        [count(image.truth, mine[image.key]) for image in shared],
+        [count(image.truth, others[image.key]) for image in shared],
+    )
+
+
 def _scores(tests: Sequence[ShadowImage], answers: Answers) -> Scores:
     return score((test.truth, answers[test.key]) for test in tests)
 
@@ -188,6 +223,8 @@ class _Rivals:
     tests: Sequence[ShadowImage]
     answers: Answers
     """The challenger's."""
+    production: Sequence[ShadowImage]
+    """Production images that people answered lately."""
 
     def champion(self) -> ChampionAnswers | None:
         """The champion, asked about the same images if it runs, else by what it answered before."""
@@ -199,17 +236,30 @@ class _Rivals:
             shadow_answers.keep(self.trial.s3, self.trial.bucket, champion.version_name, answers)
         known = answers or shadow_answers.read(self.trial.s3, self.trial.bucket, champion.version_name)
         pairs = self._shadow_pairs(known)
+        on_production = self._on_production(champion, is_running=answers is not None)
         rival = Rival(
             champion.version_name,
-            self._compared(pairs),
+            self._compared(pairs, rates=self._endpoint_rates),
             self._compared(self._evaluation_pairs(champion.version_name)),
         )
         return ChampionAnswers(
             rival,
-            comparison.compare_labels(*pairs, rates=self._rates, seed=self.challenger.name),
+            comparison.compare_labels(*pairs, rates=self._endpoint_rates, seed=self.challenger.name),
+            production=on_production,
             is_running=answers is not None,
             is_gone=champion.version_name not in self._described,
         )
+
+    def _on_production(self, champion: Champion, *, is_running: bool) -> Comparison | None:
+        """How both are on production images; None without any. What the champion has answered about them
+        before is not asked again."""
+        known = shadow_answers.read(self.trial.s3, self.trial.bucket, champion.version_name)
+        missing = [image for image in self.production if image.key not in known] if is_running else []
+        fresh = ask_champion(self.trial.engine, champion.version_arn, missing) if missing else None
+        if fresh:
+            shadow_answers.keep(self.trial.s3, self.trial.bucket, champion.version_name, fresh)
+        pairs = _pairs(self.production, self.answers, {**known, **(fresh or {})})
+        return self._compared(pairs, rates=self._endpoint_rates)
 
     def earlier(self) -> list[Rival]:
         """Of the versions that served last, other than the champion and the challenger: the one that is best
@@ -235,23 +285,29 @@ class _Rivals:
         return lineage.served_before(self.trial.loop_state.versions(), among=self._described, besides=others)
 
     def _shadow_pairs(self, answers: Answers) -> Pairs:
-        shared = [test for test in self.tests if test.key in answers]
-        mine = [count(test.truth, self.answers[test.key]) for test in shared]
-        return mine, [count(test.truth, answers[test.key]) for test in shared]
+        return _pairs(self.tests, self.answers, answers)
 
     def _evaluation_pairs(self, name: str) -> Pairs:
         version = self._described.get(name)
         evaluated = evaluation_images.read(self.trial.s3, version) if version else {}
         return evaluation_images.shared(self._evaluated, evaluated)
 
-    def _compared(self, pairs: Pairs, best_of: int = 1) -> Comparison | None:
+    def _compared(self, pairs: Pairs, best_of: int = 1, rates: Rates | None = None) -> Comparison | None:
         """The comparison; None if there is no image."""
+        if not pairs[0]:
+            return None
         seed = self.challenger.name
-        return comparison.compare(*pairs, rates=self._rates, best_of=best_of, seed=seed) if pairs[0] else None
+        return comparison.compare(*pairs, rates=rates or self._rates, best_of=best_of, seed=seed)
 
     @property
     def _rates(self) -> Rates:
         return Rates.of(self.trial.tuning)
+
+    @property
+    def _endpoint_rates(self) -> Rates:
+        """Those of each test through the endpoint."""
+        rates = self._rates
+        return replace(rates, share=comparison.SHARE_BESIDE_PRODUCTION) if self.production else rates
 
     @cached_property
     def _evaluated(self) -> Evaluated:

@@ -32,6 +32,8 @@ class ChampionAnswers:
     labels: Mapping[str, Comparison]
     """Of each label by itself, through the endpoints."""
     is_running: bool
+    production: Comparison | None = None
+    """On production images that people answered lately; None without any."""
     is_gone: bool = False
     """Rekognition has no such version any more: it will never serve again."""
 
@@ -50,7 +52,8 @@ def judge(
     """The shadow gate's verdict on a challenger, from what it and others see on the same test images.
 
     Beside the champion it is as shared/decision.py decides; and no label by itself must be surely worse, nor
-    the whole surely worse than the best of the versions that served before.
+    what is seen on production images, nor the whole surely worse than the best of the versions that served
+    before.
 
     Without a champion, or with one that Rekognition has no more, the challenger is held to the evaluation
     gate's overall F1: its endpoint has to do what its training promised. So it is beside a champion that
@@ -113,6 +116,16 @@ def _beside_champion(
         if compared.is_surely_worse:
             words = _shadow_words(compared, "the champion's")
             failures.append(f"{label}: {compared.conclusion}: {words}")
+    if production := champion.production:
+        words = production.in_words(
+            "on production images",
+            "the champion's",
+            f"the same {production.images} that people answered lately",
+        )
+        if production.is_surely_worse:
+            failures.append(f"{production.conclusion}: {words}")
+        else:
+            notes.append(words)
     if failures and decided:
         failures.append(decision.WAY_ON)
     return failures, notes, decided.needed if decided else {}

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 MIN_IMAGES = 5
 """Fewer images tell nothing: an interval of four would have to reach beyond what resampling shows."""
-_TESTS = 3
-"""By which a version may be refused as worse: by its training's evaluation, through its endpoint, and of a
-single label through its endpoint."""
+TEST_SHARE = 1 / 3
+"""Of wrong_refusal, for each test by which a version may be refused as worse: by its training's evaluation,
+through its endpoint, and of a single label through its endpoint."""
+SHARE_BESIDE_PRODUCTION = 2 / 9
+"""The same for each test through the endpoint where production images are a third one: the three share what
+the two have without."""
 ANY_DIFFERENCE = (-1.0, 1.0)
 """Bounds of the true difference of two F1s of which nothing is known."""
 _TAIL = 0.025
@@ -51,6 +54,8 @@ class Rates:
     by as many images as are said to be needed."""
     margin: float = 0.02
     """Difference of F1s that does not matter."""
+    share: float = TEST_SHARE
+    """Of wrong_refusal, that a single test may use up."""
 
     @classmethod
     def of(cls, tuning: Tuning) -> Rates:
@@ -67,7 +72,7 @@ class Comparison:
     other_f1: float
     interval: tuple[float, float] = ANY_DIFFERENCE
     """Bounds of the true difference: above the first with the confidence 1 - wrong_promotion, and below the
-    second with 1 - wrong_refusal / 3, as three tests may refuse."""
+    second with 1 - wrong_refusal * share, as several tests may refuse."""
     confidence: float = 0.0
     """That the version is worse than the other one if it was measured so, else that it is better."""
     rates: Rates = field(default_factory=Rates)
@@ -107,7 +112,7 @@ class Comparison:
         """What can be told, in words, such as "better with 97 % confidence"."""
         rates = self.rates
         if self.is_surely_worse:
-            sure = max(self.confidence, 1 - rates.wrong_refusal / _TESTS)
+            sure = max(self.confidence, 1 - rates.wrong_refusal * rates.share)
             return f"worse with {_percent(sure)} confidence"
         if self.is_surely_better:
             return f"better with {_percent(max(self.confidence, 1 - rates.wrong_promotion))} confidence"
@@ -191,7 +196,7 @@ def compare(
     differences = resampling.resample(pairs, seed)
     interval = (
         differences.at_least(rates.wrong_promotion),
-        differences.at_most(rates.wrong_refusal / _TESTS / best_of),
+        differences.at_most(rates.wrong_refusal * rates.share / best_of),
     )
     compared = replace(compared, interval=interval)
     confidence = differences.confidence_of_better()

@@ -138,6 +138,9 @@ class Tuning:
     shadow_test_images: int = 100
     """Test images that the shadow gate sends to the endpoints of challenger and champion. The more there are,
     the smaller a difference it can tell from chance; all have to be answered within 15 minutes."""
+    shadow_production_images: int = 30
+    """Production images that people answered lately which the shadow gate sends to both endpoints beside the
+    test images: challengers that are surely worse on them are rejected. 0: none."""
     label_check_detections: int = 200
     """Training images that the champion is asked about after each training, if it runs, for labels that it
     contradicts: of those that it was not trained on itself. Each is a detection. Engines that look at their

@@ -1,0 +1,98 @@
+"""Production images that people answered lately, in the shadow gate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lambdas import promote
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.promote import production_images
+from tests.fixtures.deployment import World
+from tests.fixtures.rekognition import label
+from tests.promote.test_handlers import (
+    RUN,
+    answers_of,
+    call,
+    leases,
+    snapshot_of_cats_and_dogs,
+    truths,
+)
+
+__all__ = ["leases"]
+
+
+def answered(world: World, name: str, shown: str, source: str = "detect/", origin: str = "person") -> str:
+    """An image that somebody has labelled, as what it was asked about: its key."""
+    sha256 = world.image(name, shown)
+
+    def change(image: CatalogueImage | None) -> CatalogueImage:
+        assert image is not None
+        made: CatalogueImage = replace(image, sources=frozenset({f"{source}{name}.jpg"}), label_origin=origin)  # pyrefly: ignore[bad-argument-type]
+        return made
+
+    catalogue_images.update_image(world.catalogue, sha256, change)
+    return f"images/{sha256}.jpg"
+
+
+def test_only_what_people_answered_about_production_and_nobody_has_learned_counts(world: World) -> None:
+    first, second, third = (
+        answered(world, name, "cat", f"{folder}/")
+        for name, folder in (
+            ("one", "detect"),
+            ("two", "applications/shop"),
+            ("three", "batches/night/review"),
+        )
+    )
+    answered(world, "four", "cat", "incoming/unlabeled/")
+    answered(world, "five", "cat", origin="annotation")
+    learned = answered(world, "six", "cat")
+    found = production_images.recent(world.catalogue, 9, "classification", {learned})
+    assert [image.key for image in found] == [third, second, first], "the latest first"
+    assert len(production_images.recent(world.catalogue, 2, "classification", set())) == 2
+    assert production_images.recent(world.catalogue, 0, "classification", set()) == []
+    assert production_images.recent(world.catalogue, 9, "detection", set()) == []
+
+
+@pytest.mark.parametrize(("right", "passed"), [(True, True), (False, False)])
+def test_a_challenger_that_is_worse_in_production_is_rejected(
+    right: bool, passed: bool, world: World
+) -> None:
+    made = snapshot_of_cats_and_dogs(world)
+    truth = truths(world, made)
+    world.champion("old", snapshot=made)
+    world.version("new", "RUNNING", snapshot=made)
+    world.tune(min_f1=0.5, undecided="better", shadow_production_images=30)
+    production = {answered(world, f"seen {n}", "cat"): "cat" for n in range(30)}
+
+    def finds(version: str, key: str) -> list[dict[str, object]]:
+        if key in production and version == "new" and not right:
+            return [label("dog")]
+        return [label({**truth, **production}[key])]
+
+    world.fake.finds = finds
+    answer = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert answer["passed"] is passed
+    assert "on production images" in answer["reason"]
+    assert "the same 30 that people answered lately" in answer["reason"]
+    assert production.keys() <= answers_of(world, "old").keys()
+    before = len(world.fake.called("detect_custom_labels"))
+    call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    asked = world.fake.called("detect_custom_labels")[before:]
+    assert len(asked) == 2 * len(truth) + len(production), "the champion's answers in production are known"
+
+
+def test_images_that_the_challenger_has_learned_are_not_among_them(world: World) -> None:
+    production = {answered(world, f"seen {n}", "cat"): "cat" for n in range(20)}
+    made = snapshot_of_cats_and_dogs(world)
+    train = {key for key in production if key in world.read(f"datasets/{made}/train.manifest")}
+    assert train
+    world.champion("old", snapshot=made)
+    world.version("new", "RUNNING", snapshot=made)
+    world.fake.finds = lambda version, key: [label("cat")]
+    call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert not train & {
+        request["Image"]["S3Object"]["Name"] for request in world.fake.called("detect_custom_labels")
+    }
