@@ -13,7 +13,7 @@ from lambdas.domain.catalogue import embeddings
 from lambdas.domain.drafts import choice, embedding
 from lambdas.domain.drafts.fitting import Fitting
 from lambdas.domain.review.desk import desk, drafts
-from lambdas.domain.review.desk.drafts import DraftHead, drafting
+from lambdas.domain.review.desk.drafts import DraftHead, Order, drafting
 from lambdas.domain.review.desk.task import Suggestion, Suggestions, Task
 from lambdas.domain.review.results import draft_precision
 from lambdas.domain.review.results.draft_precision import LabelDrafts
@@ -234,6 +234,11 @@ def test_without_anything_to_go_by_chance_orders(reviews: Reviews) -> None:
     assert order.by == "chance"
     assert set(order.tasks) == {task.id for task in tasks}
     assert order.tasks != tuple(task.id for task in tasks)
+
+
+def test_where_nothing_is_open_there_is_no_order(reviews: Reviews) -> None:
+    fitting(reviews, trunk="").refit(clock.now())
+    assert drafts.order_of(reviews.table.table) == Order()
 
 
 def test_random_images_keep_their_share_of_the_order(reviews: Reviews) -> None:

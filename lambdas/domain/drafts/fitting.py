@@ -139,6 +139,8 @@ class Fitting:
     def _order(self, labelled: Labelled | None, fitted: Head | None) -> tuple[list[str], By]:
         """The open tasks about unlabelled images, the first ones to be asked about."""
         tasks = [task for task in self.reviews.in_state("open") if task.reason == "unlabelled"]
+        if not tasks:
+            return [], ""
         ids = {task.image: task.id for task in tasks}
         seen = {task.image: _detections(task) for task in tasks}
         order, by = self._ordered(seen, labelled, fitted, MAX_ORDERED)
