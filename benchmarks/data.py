@@ -80,8 +80,8 @@ def _run(step: str, name: str, count: int, environment: dict[str, str]) -> Run:
 def fill(name: str, count: int) -> dict[str, Any]:
     """A bucket and a catalogue with so many images, one in ten a near-duplicate of another."""
     boto3.client("s3").create_bucket(Bucket=name)
-    with _create(name).batch_writer() as batch:
-        for image in _images(count):
+    with create_table(name).batch_writer() as batch:
+        for image in images(count):
             batch.put_item(Item=catalogue_images.as_item(image))
     return {}
 
@@ -104,7 +104,8 @@ def _peak_mb() -> float:
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-def _create(name: str) -> Table:
+def create_table(name: str) -> Table:
+    """The catalogue's table with its indexes."""
     sorts = {"by_status": "changed_at", "by_status_and_id": "id"}
     included = {"by_status": ["key", "conflict_reason"], "by_status_and_id": ["row"]}
     return boto3.resource("dynamodb").create_table(
@@ -128,7 +129,8 @@ def _create(name: str) -> Table:
     )
 
 
-def _images(count: int) -> Iterator[CatalogueImage]:
+def images(count: int) -> Iterator[CatalogueImage]:
+    """So many images, one in ten a near-duplicate of another; the same for each call but for their times."""
     chance = random.Random(count)  # noqa: S311 not for secrets
     looks = 0
     for _ in range(count):

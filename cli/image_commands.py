@@ -197,3 +197,24 @@ def restore(session: Session, chosen: Sequence[str]) -> None:
     deployment = session.deployment()
     changed = images.restore(deployment, [images.get(deployment, image) for image in chosen])
     session.print_result(changed, lambda: images.show_statuses(session.out.console, changed))
+
+
+@command(images_group, "complete")
+def complete(session: Session) -> None:
+    """Make what images lack that an older version has registered.
+
+    That is their thumbnails, and what finds them by their label on the console's dataset page. It can be
+    stopped and taken again: what is complete is passed over.
+
+    Example: labelloop images complete
+    """
+    from cli import formatting, images
+
+    deployment = session.deployment()
+    outcome = images.complete(session.out.console, deployment)
+    session.print_result(
+        outcome,
+        lambda: session.out.console.print(
+            f"{formatting.count(outcome['completed'], 'image')} completed, {len(outcome['failed'])} failed"
+        ),
+    )

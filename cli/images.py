@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import formatting
+from cli import formatting, progress
 from cli.deployment import Deployment
 from cli.output import CommandError
 from cli.user import user
@@ -25,6 +25,7 @@ from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.history import PastLabels
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Status
 from lambdas.domain.images import drawing
+from lambdas.domain.register import backfill
 from lambdas.domain.review.desk import labels as desk_labels
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import Annotation, Box, DatasetType, Kind, clean_label
@@ -375,3 +376,19 @@ def _from_manifest(path: Path) -> Labels:
 
 def _why(error: Exception) -> str:
     return f"a box lacks {error}" if isinstance(error, KeyError) else str(error)
+
+
+# Completing
+
+
+def complete(console: Console, deployment: Deployment) -> dict[str, Any]:
+    """Make the thumbnails, and the entries of labels, of images that have none: what became of them."""
+    s3, table, bucket = deployment.s3, deployment.catalogue, deployment.bucket
+    hashes = list(backfill.incomplete(s3, table, bucket))
+    failed: dict[str, str] = {}
+    with progress.meter(console, "Images", len(hashes)) as meter:
+        for begin in range(0, len(hashes), catalogue_images.MAX_BATCH):
+            part = hashes[begin : begin + catalogue_images.MAX_BATCH]
+            failed |= backfill.complete(s3, table, bucket, part)
+            meter.advance(count=len(part))
+    return {"completed": len(hashes) - len(failed), "failed": failed}

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from lambdas import admin, applications, console, desk
+from lambdas import admin, applications, console, dataset, desk
 from lambdas.contract.base import ErrorResponse
 from lambdas.contract.detections import DetectionRequest
 from lambdas.domain.applications.detections import MAX_IMAGE_BYTES, MAX_KEY, MAX_UPLOAD_BYTES
@@ -32,7 +32,7 @@ from lambdas.http import Operation
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "openapi.json"
 PAGE = ROOT / "docs" / "api.md"
-FUNCTIONS: dict[str, ModuleType] = {"desk": desk, "admin": admin, "console": console}
+FUNCTIONS: dict[str, ModuleType] = {"desk": desk, "admin": admin, "console": console, "dataset": dataset}
 DETECTION_DOCUMENT = applications.OPENAPI
 DETECTION_PAGE = ROOT / "docs" / "detection-api.md"
 _REFERENCE = "#/components/schemas/{name}"
@@ -54,6 +54,7 @@ people that says what to do and, where a member of the request is wrong, that me
 | 401 | `no_token` | nobody is signed in |
 | 403 | `forbidden`, `not_yours` | the caller is in none of the groups, or has not claimed the task |
 | 404 | `not_found` | there is no such route, task, run or image |
+| 409 | `changed`, `conflict` | somebody else has changed it: look at it again |
 | 409 | `not_yours`, `already_done`, `elsewhere`, `no_champion`, `champion_sleeps`, `no_reviews` | not now |
 | 410 | `gone` | the task was deleted or given back |
 | 413 | `too_large` | the body has over 1 MiB |

@@ -17,9 +17,10 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from infra import console_asset, embedded
+from infra import console_asset, embedded, thumbnails
 from infra.handler import Handler
 from infra.step import SharedResources
+from infra.thumbnails import ThumbnailKey
 from infra.user_pool import UserPool
 
 _PAGES = """function handler(event) {
@@ -42,8 +43,10 @@ class ConsoleSite(Construct):
         *,
         user_pool: UserPool,
         api_host: str,
+        thumbnail_key: ThumbnailKey,
     ) -> None:
         super().__init__(scope, id)
+        self._shared, self._thumbnail_key = shared, thumbnail_key
         self._deployment, self._data_bucket = shared.deployment, shared.data_bucket
         self._user_pool = user_pool
         self._bucket = self._site_bucket()
@@ -108,16 +111,15 @@ class ConsoleSite(Construct):
             runtime=cloudfront.FunctionRuntime.JS_2_0,
             comment="Every page of the app is index.html",
         )
+        access = cloudfront.S3OriginAccessControl(
+            self, "OriginAccess", origin_access_control_name=self._deployment.named_worldwide("page")
+        )
+        protocol = embedded.viewer_protocol(self._deployment.settings)
         files: dict[str, Any] = {
             "origin": origins.S3BucketOrigin.with_origin_access_control(
-                self._bucket,
-                origin_access_control=cloudfront.S3OriginAccessControl(
-                    self,
-                    "OriginAccess",
-                    origin_access_control_name=self._deployment.named_worldwide("page"),
-                ),
+                self._bucket, origin_access_control=access
             ),
-            "viewer_protocol_policy": embedded.viewer_protocol(self._deployment.settings),
+            "viewer_protocol_policy": protocol,
             "cache_policy": cloudfront.CachePolicy.CACHING_OPTIMIZED,
             "response_headers_policy": self._headers(),
         }
@@ -137,11 +139,14 @@ class ConsoleSite(Construct):
             ),
             additional_behaviors={
                 "/assets/*": cloudfront.BehaviorOptions(**files),
+                f"/{thumbnails.PREFIX}*": thumbnails.behaviour(
+                    self, self._shared, self._thumbnail_key, access, protocol
+                ),
                 "/api/*": cloudfront.BehaviorOptions(
                     origin=origins.HttpOrigin(
                         api_host, protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY
                     ),
-                    viewer_protocol_policy=embedded.viewer_protocol(self._deployment.settings),
+                    viewer_protocol_policy=protocol,
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                     cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                     origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
@@ -149,6 +154,7 @@ class ConsoleSite(Construct):
                 ),
             },
         )
+        thumbnails.grant_read(self._data_bucket, distribution)
         Validations.of(distribution).acknowledge(
             Acknowledgment(id="AwsSolutions::AwsSolutions-CFR1", reason="reviewers may be anywhere"),
             Acknowledgment(

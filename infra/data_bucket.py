@@ -18,6 +18,7 @@ WHY_WILDCARDS = {
     "incoming/": "people put files under any key",
     "incoming/annotations/": "the parts of a converted annotation file lie beside it, under any key",
     "images/": "registered images are named by their content",
+    "thumbnails/": "thumbnails are named by the content of their images",
     "originals/": "registered images that are cut into tiles are named by their content",
     "annotations/": "registered annotation files are named by their content",
     "rejected/": "rejected files are named by the key that they came under",
@@ -163,6 +164,10 @@ class DataBucket(Construct):
     def grant_put(self, grantee: Handler | Permissions, *prefixes: str) -> None:
         """Allow to write objects under prefixes of WHY_WILDCARDS."""
         self._grant(grantee, ["s3:PutObject"], prefixes)
+
+    def grant_upload(self, grantee: Handler, *prefixes: str) -> None:
+        """Allow to write objects under prefixes of WHY_WILDCARDS, also in parts."""
+        self._grant(grantee, ["s3:PutObject", "s3:ListMultipartUploadParts"], prefixes)
 
     def grant_delete_versions(self, grantee: Handler | Permissions, *prefixes: str) -> None:
         """Allow to delete the objects under prefixes of WHY_WILDCARDS, also older versions of them."""

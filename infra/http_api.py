@@ -12,17 +12,19 @@ from infra.alarm import Alarm
 from infra.deployment import NAMED_AT_START, executions_of
 from infra.gateway import integrate, make_http_api
 from infra.handler import Handler
+from infra.register import Register
 from infra.rekognition_project import RekognitionProject
 from infra.review import Review
 from infra.routes import ROUTES
 from infra.step import SharedResources, Step
+from infra.thumbnails import ThumbnailKey
 
 _FAILURES = 3
 """Within five minutes, twice in a row: one that fails alone is tried again by the page."""
 
 
 class HttpApi(Step):
-    """API Gateway's HTTP API before the functions desk, admin and console."""
+    """API Gateway's HTTP API before the functions desk, admin, console and dataset."""
 
     def __init__(
         self,
@@ -31,7 +33,9 @@ class HttpApi(Step):
         shared: SharedResources,
         *,
         project: RekognitionProject,
+        register: Register,
         review: Review,
+        thumbnail_key: ThumbnailKey,
     ) -> None:
         environment = review.environment | {
             "PROJECT_ARN": project.arn,
@@ -42,7 +46,8 @@ class HttpApi(Step):
             "THRESHOLD_FUNCTION": shared.deployment.named("thresholds"),
         }
         super().__init__(scope, id, shared, environment)
-        self._project, self._review = project, review
+        self._project, self._register, self._review = project, register, review
+        self._thumbnail_key = thumbnail_key
         self._api = make_http_api(
             self,
             self.deployment,
@@ -51,7 +56,12 @@ class HttpApi(Step):
             caller="$context.authorizer.claims.sub",
             rate=200,
         )
-        self.handlers = {"desk": self._desk(), "admin": self._admin(), "console": self._console()}
+        self.handlers = {
+            "desk": self._desk(),
+            "admin": self._admin(),
+            "console": self._console(),
+            "dataset": self._dataset(),
+        }
         for name, handler in self.handlers.items():
             # Not by responses of 5xx: that a task or the champion is busy for a moment is none to mend.
             Alarm(
@@ -140,6 +150,15 @@ class HttpApi(Step):
         self._project.grant_describe_versions(handler)
         asked = [self.deployment.function_arn("serve"), self.deployment.function_arn("thresholds")]
         handler.allow("lambda:InvokeFunction", on=asked)
+        handler.function.add_environment("THUMBNAIL_KEY", self._thumbnail_key.value)
+        self.data_bucket.grant_upload(handler, "incoming/")
+        return handler
+
+    def _dataset(self) -> Handler:
+        handler = self._handler("Dataset", "lambdas.dataset.handle", "Images of the dataset, and corrections")
+        self.data_bucket.grant_read(handler, "originals/", "datasets/")
+        self._review.grant_open_tasks(handler)
+        handler.function.add_environment("THUMBNAIL_KEY", self._thumbnail_key.value)
         return handler
 
     def _console(self) -> Handler:
@@ -148,7 +167,7 @@ class HttpApi(Step):
         self._project.grant_describe_versions(handler)
         self._project.grant_detect(handler)
         self.data_bucket.grant_rekognition_read(handler, "try/")
-        self.data_bucket.grant_put(handler, "try/", "images/")
+        self.data_bucket.grant_put(handler, "try/", "images/", "thumbnails/")
         self.data_bucket.grant_read(handler, "datasets/", "training/", "evaluations/")
         summaries = self.data_bucket.bucket.arn_for_objects("batches/*/summary.json")
         handler.allow("s3:GetObject", on=[summaries], why="a batch has whatever name people give")

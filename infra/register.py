@@ -48,7 +48,7 @@ class Register(Step):
 
     def _event_queue(self) -> EventQueue:
         handler = self._handler("Register", "handle", "Catalogues images that arrive under incoming/")
-        self.data_bucket.grant_put(handler, "images/", "rejected/")
+        self.data_bucket.grant_put(handler, "images/", "thumbnails/", "rejected/")
         handler.function.add_environment("ANNOTATIONS_QUEUE_URL", self.annotation_queue.queue.queue_url)
         self.annotation_queue.grant_send(handler)
         return EventQueue(
@@ -67,7 +67,9 @@ class Register(Step):
         handler = self._handler("Annotations", "handle_annotations", description, CONVERSION_SECONDS)
         self._set_storage(handler)
         self.data_bucket.grant_put(
-            handler, "rejected/", "annotations/", "incoming/annotations/", "images/", "originals/"
+            handler,
+            *("rejected/", "annotations/", "incoming/annotations/", "images/", "thumbnails/"),
+            "originals/",
         )
         self.data_bucket.grant_read(handler, "originals/")
         queue = EventQueue(
@@ -140,6 +142,15 @@ class Register(Step):
             "dynamodb:Query",
             on=[f"{self.catalogue.table_arn}/index/{index}" for index in ("by_status", "by_status_and_id")],
         )
+
+    def grant_update_images(self, handler: Handler) -> None:
+        """Allow to read and change images, with the entries of their labels."""
+        catalogue = self.catalogue.table_arn
+        handler.allow("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", on=[catalogue])
+        # No image and no annotation is ever deleted.
+        entries = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["label#*"]}}
+        handler.allow("dynamodb:DeleteItem", on=[catalogue], when=entries)
+        self.grant_query(handler)
 
     def _grant_catalogue(self, handler: Handler) -> None:
         self.grant_query(handler)

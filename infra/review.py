@@ -100,10 +100,14 @@ class Review(Step):
 
     def grant_open(self, handler: Handler) -> None:
         """Allow to open tasks, with the champion's detections as suggestions."""
-        self._grant_tasks(handler)
-        handler.allow("states:StartExecution", on=[self.machine_arn])
+        self.grant_open_tasks(handler)
         self._project.grant_detect(handler)
         self.data_bucket.grant_rekognition_read(handler, "images/")
+
+    def grant_open_tasks(self, handler: Handler) -> None:
+        """Allow to open tasks, without a question to the champion."""
+        self._grant_tasks(handler)
+        handler.allow("states:StartExecution", on=[self.machine_arn])
 
     def _grant_tasks(self, handler: Handler) -> None:
         """Allow to read and write tasks, and the catalogue's records of their images."""
@@ -115,13 +119,7 @@ class Review(Step):
             "dynamodb:Query",
             on=[self.table.table_arn],
         )
-        handler.allow(
-            "dynamodb:GetItem",
-            "dynamodb:BatchGetItem",
-            "dynamodb:PutItem",
-            on=[self._register.catalogue.table_arn],
-        )
-        self._register.grant_query(handler)
+        self._register.grant_update_images(handler)
 
     # Functions
 
@@ -173,7 +171,7 @@ class Review(Step):
         self.grant_open(handler)
         # Frames of clips are among the results.
         self.data_bucket.grant_read_versions(handler, "detect/", "applications/", "batches/", "results/")
-        self.data_bucket.grant_put(handler, "images/")
+        self.data_bucket.grant_put(handler, "images/", "thumbnails/")
         self._grant_count_unregistered(handler)
         queue = EventQueue(
             self,

@@ -71,7 +71,7 @@ class LabelLoopStack(cdk.Stack):
             self, "Project", deployment, loop_state=loop_state, serverless=serverless
         )
         review = Review(self, "Review", shared, register=register, project=project, code=with_trunk)
-        console = Console(self, "Console", shared, project=project, review=review)
+        console = Console(self, "Console", shared, project=project, register=register, review=review)
         retrain = Retrain(
             self,
             "Retrain",
@@ -165,7 +165,8 @@ class LabelLoopStack(cdk.Stack):
             handlers=[
                 *(queue.handler for queue in (*register.queues, *review.queues)),
                 detect.handler,
-                *console.api.handlers.values(),
+                # The dashboard is free up to 50 metrics: what fails in the function dataset has its alarm.
+                *(handler for name, handler in console.api.handlers.items() if name != "dataset"),
                 serve.handler,
                 sweep.handler,
                 applications.handler,

@@ -1,4 +1,4 @@
-"""The administrator's routes: tasks by state, reviewers, labels, runs and rollbacks."""
+"""The administrator's routes: tasks by state, reviewers, labels, images, uploads, runs and rollbacks."""
 
 # What some routes need they import themselves: the others would wait for it at a cold start.
 from __future__ import annotations
@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -29,11 +29,16 @@ if TYPE_CHECKING:
     from lambdas.contract.requests import (
         ApprovalRequest,
         AssignmentRequest,
+        CompletionRequest,
+        ExclusionRequest,
         LabelChange,
+        PartsRequest,
+        RelabelRequest,
         RenameRequest,
         RollbackRequest,
         ServingRequest,
         ThresholdRequest,
+        UploadRequest,
     )
     from lambdas.domain.review.desk.desk import Reviewer
     from lambdas.domain.review.desk.labels import LabelDefinition
@@ -300,6 +305,90 @@ def list_label_images(caller: Caller, label: LabelName = "") -> responses.LabelI
             responses.LabelExample(image=sha256, url=http.presigned_url(key)) for sha256, key in keys.items()
         ]
     )
+
+
+@app.post("/api/admin/images/exclusion")
+def exclude_images(caller: Caller, body: ExclusionRequest) -> responses.ChangedImages:
+    """Leave images out of every later snapshot, or take them back."""
+    from lambdas import dataset_documents
+    from lambdas.domain.console import dataset
+
+    seen = [(each.image, each.changed_at) for each in body.images]
+    outcome = dataset.exclude(services().catalogue, seen, excluded=body.excluded, by=caller.name)
+    return dataset_documents.changed(outcome)
+
+
+@app.post("/api/admin/images/labels")
+def relabel_images(caller: Caller, body: RelabelRequest) -> responses.ChangedImages:
+    """Give images another label in the place of one that they have."""
+    from lambdas import dataset_documents
+    from lambdas.domain.console import dataset
+    from lambdas.domain.review.desk import labels
+
+    seen = [(each.image, each.changed_at) for each in body.images]
+    usable = labels.usable(offered_labels())
+    outcome = dataset.relabel(
+        services().catalogue, seen, body.before, body.after, usable=usable, by=caller.name
+    )
+    return dataset_documents.changed(outcome)
+
+
+@app.post("/api/admin/uploads")
+def plan_upload(caller: Caller, body: UploadRequest) -> responses.UploadPlan:
+    """What is to be done with files that are to be uploaded, and where to send them."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import uploads
+
+    s = services()
+    wanted = [uploads.Wanted(each.name, each.size, each.sha256, each.label) for each in body.files]
+    planned = uploads.plan(s.catalogue, wanted)
+    files = [
+        responses.PlannedUpload(
+            name=file.name,
+            state="refused" if one.problem else "known" if one.known else _way(file.size),
+            problem=one.problem,
+            key=one.key,
+            upload=responses.Upload(
+                url=uploads.link(s.signer, s.bucket, one.key, file.content_type, file.size),
+                method="PUT",
+                headers={"Content-Type": file.content_type},
+            )
+            if one.is_sent and _way(file.size) == "send"
+            else None,
+        )
+        for file, one in zip(body.files, planned, strict=True)
+    ]
+    return responses.UploadPlan(files=files)
+
+
+def _way(size: int) -> Literal["send", "send_parts"]:
+    from lambdas.domain.console import uploads
+
+    return "send_parts" if size > uploads.PART_BYTES else "send"
+
+
+@app.post("/api/admin/uploads/parts")
+def list_missing_parts(caller: Caller, body: PartsRequest) -> responses.MissingParts:
+    """Begin to send a large file in parts, or go on with it: where to send those that are missing."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import uploads
+
+    s = services()
+    begun = uploads.parts(s.s3, s.signer, s.bucket, body.key, body.size, body.upload_id, body.content_type)
+    return responses.MissingParts(
+        upload_id=begun.upload_id,
+        part_bytes=uploads.PART_BYTES,
+        left=begun.left,
+        missing=[responses.MissingPart(number=part.number, url=part.url) for part in begun.missing],
+    )
+
+
+@app.post("/api/admin/uploads/completion")
+def complete_upload(caller: Caller, body: CompletionRequest) -> None:
+    """Make one file of the parts that were sent: it is registered then."""
+    from lambdas.domain.console import uploads
+
+    uploads.complete(services().s3, services().bucket, body.key, body.size, body.upload_id)
 
 
 def _label_name(label: str) -> str:

@@ -1,8 +1,9 @@
-"""console_site: the custom resource that publishes the console's page."""
+"""console_site: the custom resources of the console: its published page, and the key of thumbnails' links."""
 
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -30,3 +31,10 @@ def _do(event: dict[str, Any]) -> dict[str, str]:
     kept = site.publish(services().s3, asset, properties["SiteBucket"], json.loads(properties["Config"]))
     logger.info("published", extra={"files": kept})
     return {}
+
+
+@logger.inject_lambda_context
+def make_key(event: dict[str, Any], context: LambdaContext) -> None:
+    """A CloudFormation custom resource request: its attribute `Key` is a new secret."""
+    key = "" if event["RequestType"] == "Delete" else secrets.token_hex(32)
+    custom_resource.answered(event, "thumbnail-key", lambda: {"Key": key}, secret=True)

@@ -26,11 +26,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_
 _REFUSED = ("AccessDenied", "AccessDeniedException")
 
 
-def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
+def answered(event: dict[str, Any], physical_id: str, work: Work, *, secret: bool = False) -> None:
     """Do the work and send CloudFormation the result: attributes, or why it failed.
 
     Args:
         work: done again where a permission is not in force yet, so it has to bear that.
+        secret: whether CloudFormation is to show the attributes to nobody.
     """
     try:
         data = _once_permitted(work)
@@ -38,7 +39,7 @@ def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
         logger.exception("failed")
         _send(event, physical_id, "FAILED", f"{type(error).__name__}: {error}", {})
     else:
-        _send(event, physical_id, "SUCCESS", "", data)
+        _send(event, physical_id, "SUCCESS", "", data, secret=secret)
 
 
 def _once_permitted(work: Work) -> dict[str, str]:
@@ -53,7 +54,15 @@ def _once_permitted(work: Work) -> dict[str, str]:
     return work()
 
 
-def _send(event: dict[str, Any], physical_id: str, status: str, reason: str, data: dict[str, str]) -> None:
+def _send(
+    event: dict[str, Any],
+    physical_id: str,
+    status: str,
+    reason: str,
+    data: dict[str, str],
+    *,
+    secret: bool = False,
+) -> None:
     body = {
         "Status": status,
         "Reason": reason[:_MAX_REASON] or "done",
@@ -62,6 +71,7 @@ def _send(event: dict[str, Any], physical_id: str, status: str, reason: str, dat
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
         "Data": data,
+        "NoEcho": secret,
     }
     request = urllib.request.Request(  # noqa: S310 CloudFormation's own presigned address
         event["ResponseURL"],

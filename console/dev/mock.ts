@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Connect, Plugin } from 'vite'
 import { administrationAnswer, forgetTasks } from './administration.ts'
 import { ok, failure, type Answer } from './answers.ts'
+import { datasetAnswer, forgetImages } from './dataset.ts'
 import { colours, forgetLabels, labels } from './labels.ts'
 import { forgetAnswers, labelIssuesAnswer } from './evaluations.ts'
 import { homeAnswer } from './home.ts'
@@ -17,6 +18,8 @@ const first = () => ({
   kind: process.env['MOCK_KIND'] ?? 'detection',
   /** The number of tasks on the desk. */
   tasks: Number(process.env['MOCK_TASKS'] ?? 120),
+  /** The number of images of the dataset. */
+  images: Number(process.env['MOCK_IMAGES'] ?? 340),
   /** No runs, no versions, no labels, no reviewers yet. */
   empty: false,
   /** Several people are asked about each image. */
@@ -44,6 +47,7 @@ function begin(changes: Record<string, unknown>): Answer {
   forgetLabels()
   forgetTasks()
   forgetAnswers()
+  forgetImages()
   return ok(world)
 }
 
@@ -251,6 +255,8 @@ const nothingYet: Record<string, unknown> = {
   '/costs': noCosts,
   '/labels': { labels: [] },
   '/label-issues': { version: 'v1', issues: [], total: 0, answered: 0, kept: 0, training_images: 0, test_images: 0, next: null },
+  '/images': { images: [], cursor: null, read: 0, searched: null, by_content: false },
+  '/images/count': { count: 0, more: false },
   '/admin/tasks': { tasks: [], counts, cursor: null },
   '/admin/drafts': { trunk: null, images: 0, order_by: '', random_share: 0.2, labels: [], curve: null },
   '/admin/reviewers': { reviewers: [] },
@@ -266,6 +272,7 @@ function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Ans
     administrationAnswer(method, url, body) ??
     labelIssuesAnswer(method, url) ??
     homeAnswer(url, runs(), world.empty) ??
+    datasetAnswer(method, url, body, world.images) ??
     pagesAnswer(url) ??
     failure(404, 'no_route', `The mock has no route ${url.pathname}.`)
   )

@@ -113,6 +113,26 @@ export interface paths {
     /** Labelled images that have a label, to choose examples from; the first of them by their hashes. */
     get: operations["list_label_images"];
   };
+  "/api/admin/images/exclusion": {
+    /** Leave images out of every later snapshot, or take them back. */
+    post: operations["exclude_images"];
+  };
+  "/api/admin/images/labels": {
+    /** Give images another label in the place of one that they have. */
+    post: operations["relabel_images"];
+  };
+  "/api/admin/uploads": {
+    /** What is to be done with files that are to be uploaded, and where to send them. */
+    post: operations["plan_upload"];
+  };
+  "/api/admin/uploads/parts": {
+    /** Begin to send a large file in parts, or go on with it: where to send those that are missing. */
+    post: operations["list_missing_parts"];
+  };
+  "/api/admin/uploads/completion": {
+    /** Make one file of the parts that were sent: it is registered then. */
+    post: operations["complete_upload"];
+  };
   "/api/runs": {
     /** The latest runs and rollbacks, newest first. */
     get: operations["list_runs"];
@@ -194,6 +214,34 @@ export interface paths {
   "/api/try/{id}/review": {
     /** Put the image before reviewers, with what the champion sees drawn in advance if it runs. */
     post: operations["review_try"];
+  };
+  "/api/images": {
+    /** A page of the images of the dataset that all filters let through. */
+    get: operations["list_images"];
+  };
+  "/api/images/count": {
+    /** How many images all filters let through, as far as an index can tell. */
+    get: operations["count_images"];
+  };
+  "/api/images/{image}": {
+    /** An image with all that is known of it. */
+    get: operations["read_image"];
+  };
+  "/api/images/{image}/labels": {
+    /** Say what is on an image: it counts for the next training. */
+    put: operations["put_image_labels"];
+  };
+  "/api/images/{image}/undo": {
+    /** Give an image the status and labels back that it had before. */
+    post: operations["undo_image"];
+  };
+  "/api/images/review": {
+    /** Put images before reviewers, with the labels that they have. */
+    post: operations["send_images_to_review"];
+  };
+  "/api/dataset-report": {
+    /** The dataset report of the newest snapshot that has one. */
+    get: operations["read_dataset_report"];
   };
 }
 
@@ -582,6 +630,14 @@ export interface components {
       other_judged: components["schemas"]["JudgedObject"][];
     };
     /**
+     * ChangedImages
+     * @description Images as they are after a change of several, and those that stay as they are.
+     */
+    ChangedImages: {
+      images: components["schemas"]["ImageLine"][];
+      problems: components["schemas"]["ImageProblem"][];
+    };
+    /**
      * ClaimRequest
      * @description How many tasks a reviewer wants.
      */
@@ -593,6 +649,15 @@ export interface components {
        * @default []
        */
       held?: string[];
+    };
+    /**
+     * CompletionRequest
+     * @description A file whose parts have been sent.
+     */
+    CompletionRequest: {
+      key: string;
+      size: number;
+      upload_id: string;
     };
     /**
      * CostAccount
@@ -652,6 +717,84 @@ export interface components {
       right: number;
       wrong: number;
       missed: number;
+    };
+    /**
+     * DatasetImage
+     * @description An image of the dataset with all that is known of it.
+     */
+    DatasetImage: {
+      /** @description SHA-256. */
+      image: string;
+      /** @description A key that it came under, without `incoming/`. */
+      name: string;
+      /** @description At the console's address; good for a day. */
+      thumbnail: string;
+      width: number;
+      height: number;
+      /** @enum {unknown} */
+      status: "conflict" | "excluded" | "labelled" | "original" | "uncut" | "unlabelled";
+      kind: ("classification" | "detection") | null;
+      /** @description Every label on it, those of boxes included. */
+      labels: string[];
+      boxes: components["schemas"]["AnswerBox"][];
+      /**
+       * @description What its labels are from; empty: none.
+       * @enum {unknown}
+       */
+      set_by: "" | "annotation" | "folder" | "person";
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      changed_at: string;
+      /** @description Of the image itself. */
+      url: string;
+      bytes: number;
+      /** @enum {unknown} */
+      format: "JPEG" | "PNG";
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      registered_at: string;
+      /** @description Who last changed it by hand; empty if nobody did. */
+      changed_by: string;
+      /** @description Keys that it came under. */
+      sources: string[];
+      /** @description Null before the first snapshot that it is in. */
+      dataset: ("TEST" | "TRAIN") | null;
+      /**
+       * @description Where people wanted it.
+       * @enum {unknown}
+       */
+      requested_dataset: "" | "TEST" | "TRAIN";
+      conflict_reason: string;
+      /** @description Of a tile, the SHA-256 of the image that it is a part of. */
+      original: string;
+      /** @description Of an original, the SHA-256s of its tiles. */
+      tiles: string[];
+      /**
+       * @description What is corrected on it.
+       * @enum {unknown}
+       */
+      asked_kind: "classification" | "detection";
+      /** @description Its open review task. */
+      task: string | null;
+      /** @description The newest first. */
+      history: components["schemas"]["PastImage"][];
+    };
+    /**
+     * DatasetReport
+     * @description The dataset report of the newest snapshot that has one.
+     */
+    DatasetReport: {
+      snapshot: string;
+      run: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      made_at: string;
+      verdict: string;
+      findings: components["schemas"]["ReportFinding"][];
+      train_images: number;
+      test_images: number;
+      labels: components["schemas"]["ReportLabel"][];
+      label_count: number;
+      histograms: components["schemas"]["ReportHistogram"][];
+      /** @description The same as a page of its own, to keep. */
+      page_url: string;
     };
     /**
      * DetectedBox
@@ -822,6 +965,14 @@ export interface components {
       curve: components["schemas"]["CurvePoint"][];
     };
     /**
+     * ExclusionRequest
+     * @description Images that are to be left out of the dataset, or to be taken back.
+     */
+    ExclusionRequest: {
+      images: components["schemas"]["SeenImage"][];
+      excluded: boolean;
+    };
+    /**
      * GivenAnswer
      * @description An answer about a task. Boxes in whole pixels of the upright image.
      */
@@ -836,6 +987,15 @@ export interface components {
       reason: string;
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
       at: string;
+    };
+    /**
+     * HistogramBin
+     * @description How many images, or boxes, are of one size.
+     */
+    HistogramBin: {
+      name: string;
+      train: number;
+      test: number;
     };
     /**
      * Home
@@ -874,6 +1034,66 @@ export interface components {
       text: string;
       /** @description The version or the run; empty if it is about neither. */
       subject: string;
+    };
+    /**
+     * ImageCount
+     * @description How many images there are.
+     */
+    ImageCount: {
+      /** @description Null where only all pages can tell. */
+      count: number | null;
+      /** @description Whether there are more; they were not counted further. */
+      more: boolean;
+    };
+    /**
+     * ImageLine
+     * @description An image of the dataset, as a wall of thumbnails shows it.
+     */
+    ImageLine: {
+      /** @description SHA-256. */
+      image: string;
+      /** @description A key that it came under, without `incoming/`. */
+      name: string;
+      /** @description At the console's address; good for a day. */
+      thumbnail: string;
+      width: number;
+      height: number;
+      /** @enum {unknown} */
+      status: "conflict" | "excluded" | "labelled" | "original" | "uncut" | "unlabelled";
+      kind: ("classification" | "detection") | null;
+      /** @description Every label on it, those of boxes included. */
+      labels: string[];
+      boxes: components["schemas"]["AnswerBox"][];
+      /**
+       * @description What its labels are from; empty: none.
+       * @enum {unknown}
+       */
+      set_by: "" | "annotation" | "folder" | "person";
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      changed_at: string;
+    };
+    /**
+     * ImagePage
+     * @description Images of the dataset. As long as there is a cursor there may be more, also where a page has none.
+     */
+    ImagePage: {
+      images: components["schemas"]["ImageLine"][];
+      /** @description For the next page; null after the last one. */
+      cursor: string | null;
+      /** @description Images that were read for it. */
+      read: number;
+      /** @description Share of what has to be searched that has been; null where an order says nothing. */
+      searched: number | null;
+      /** @description Whether they come in the order of their hashes, else the last changed first. */
+      by_content: boolean;
+    };
+    /**
+     * ImageProblem
+     * @description An image that stays as it is, and why.
+     */
+    ImageProblem: {
+      image: string;
+      message: string;
     };
     /**
      * IssueAnswer
@@ -1074,6 +1294,20 @@ export interface components {
       labels: components["schemas"]["Label"][];
     };
     /**
+     * LabelsRequest
+     * @description What is on an image; without boxes and labels, that there is nothing on it that has a label.
+     */
+    LabelsRequest: {
+      /** @enum {unknown} */
+      kind: "classification" | "detection";
+      /** @description `changed_at` of the image that the change was decided on: who comes second is refused. */
+      changed_at: string;
+      /** @default [] */
+      boxes?: components["schemas"]["AnswerBox"][];
+      /** @default [] */
+      labels?: string[];
+    };
+    /**
      * LearningCurve
      * @description What more labels bring, measured on images that were asked about at random.
      */
@@ -1163,6 +1397,26 @@ export interface components {
       deployment: string;
     };
     /**
+     * MissingPart
+     * @description A part of a file that is to be sent with PUT, without a content type.
+     */
+    MissingPart: {
+      number: number;
+      url: string;
+    };
+    /**
+     * MissingParts
+     * @description Parts of a file that have not been sent.
+     */
+    MissingParts: {
+      upload_id: string;
+      part_bytes: number;
+      /** @description How many are missing. */
+      left: number;
+      /** @description The first of them. */
+      missing: components["schemas"]["MissingPart"][];
+    };
+    /**
      * Mistake
      * @description A mistake of a version.
      */
@@ -1238,6 +1492,82 @@ export interface components {
      */
     OpenedTask: {
       task: string;
+    };
+    /**
+     * PartsRequest
+     * @description A large file that is to be sent in parts.
+     */
+    PartsRequest: {
+      /** @description As the plan of the upload gave it. */
+      key: string;
+      size: number;
+      /** @default application/octet-stream */
+      content_type?: string;
+      /**
+       * @description To go on with; empty at first.
+       * @default
+       */
+      upload_id?: string;
+    };
+    /**
+     * PastImage
+     * @description Labels that an image had before.
+     */
+    PastImage: {
+      /** @description To go back to. */
+      revision: number;
+      /** @enum {unknown} */
+      status: "conflict" | "excluded" | "labelled" | "original" | "uncut" | "unlabelled";
+      kind: ("classification" | "detection") | null;
+      labels: string[];
+      boxes: components["schemas"]["AnswerBox"][];
+      /**
+       * @description What its labels are from; empty: none.
+       * @enum {unknown}
+       */
+      set_by: "" | "annotation" | "folder" | "person";
+      /** @description Since when it had them. */
+      changed_at: string;
+      /** @description Who gave them, if it was a person. */
+      changed_by: string;
+    };
+    /**
+     * PlannedFile
+     * @description A file that somebody wants to upload.
+     */
+    PlannedFile: {
+      /** @description With its folders. */
+      name: string;
+      /** @description In bytes. */
+      size: number;
+      /** @default application/octet-stream */
+      content_type?: string;
+      /**
+       * @description Of an image; empty of an annotation file.
+       * @default
+       */
+      sha256?: string;
+      /**
+       * @description Of the whole image; empty if unknown.
+       * @default
+       */
+      label?: string;
+    };
+    /**
+     * PlannedUpload
+     * @description What is to be done with a file.
+     */
+    PlannedUpload: {
+      name: string;
+      /**
+       * @description `known`: the dataset has it already. `send_parts`: ask for links to its parts.
+       * @enum {unknown}
+       */
+      state: "known" | "refused" | "send" | "send_parts";
+      /** @description Why it is refused. */
+      problem: string;
+      key: string;
+      upload: components["schemas"]["Upload"] | null;
     };
     /**
      * Prices
@@ -1346,6 +1676,15 @@ export interface components {
       answered_today: number;
     };
     /**
+     * RelabelRequest
+     * @description Images that get another label in the place of one that they have.
+     */
+    RelabelRequest: {
+      images: components["schemas"]["SeenImage"][];
+      before: string;
+      after: string;
+    };
+    /**
      * RenameRequest
      * @description What a label is called from now on.
      */
@@ -1379,6 +1718,65 @@ export interface components {
     Renewal: {
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
       until: string;
+    };
+    /**
+     * ReportExample
+     * @description An image that shows a finding, with the boxes that it is about.
+     */
+    ReportExample: {
+      /** @description SHA-256. */
+      image: string;
+      thumbnail: string;
+      width: number;
+      height: number;
+      /** @enum {unknown} */
+      dataset: "TEST" | "TRAIN";
+      labels: string[];
+      boxes: components["schemas"]["AnswerBox"][];
+      caption: string;
+    };
+    /**
+     * ReportFinding
+     * @description Something about the dataset that people should know, or mend, before a training.
+     */
+    ReportFinding: {
+      code: string;
+      /** @enum {unknown} */
+      severity: "error" | "info" | "warning";
+      title: string;
+      what_it_does: string;
+      how_to_fix: string;
+      count: number;
+      details: string[];
+      source: string;
+      examples: components["schemas"]["ReportExample"][];
+    };
+    /**
+     * ReportHistogram
+     * @description How large images and boxes are, and how many there are on an image.
+     */
+    ReportHistogram: {
+      title: string;
+      unit: string;
+      bins: components["schemas"]["HistogramBin"][];
+    };
+    /**
+     * ReportLabel
+     * @description A label's share of the dataset.
+     */
+    ReportLabel: {
+      label: string;
+      train_images: number;
+      test_images: number;
+      train_boxes: number;
+      test_boxes: number;
+    };
+    /**
+     * ReviewRequest
+     * @description Images to put before reviewers.
+     */
+    ReviewRequest: {
+      images: string[];
     };
     /**
      * Reviewer
@@ -1485,6 +1883,15 @@ export interface components {
      */
     Runs: {
       runs: components["schemas"]["RunSummary"][];
+    };
+    /**
+     * SeenImage
+     * @description An image in the state in which somebody saw it.
+     */
+    SeenImage: {
+      image: string;
+      /** @description `changed_at` of the image that the change was decided on: who comes second is refused. */
+      changed_at: string;
     };
     /**
      * ServerlessPrices
@@ -1751,6 +2158,19 @@ export interface components {
       upload: components["schemas"]["Upload"];
     };
     /**
+     * UndoRequest
+     * @description Which labels an image gets back.
+     */
+    UndoRequest: {
+      /** @description `changed_at` of the image that the change was decided on: who comes second is refused. */
+      changed_at: string;
+      /**
+       * @description Of a state in its history. Else the one before its own.
+       * @default null
+       */
+      revision?: number | null;
+    };
+    /**
      * Upload
      * @description How the image is sent.
      */
@@ -1761,6 +2181,20 @@ export interface components {
       headers: {
         [key: string]: string;
       };
+    };
+    /**
+     * UploadPlan
+     * @description What is to be done with files, in their order.
+     */
+    UploadPlan: {
+      files: components["schemas"]["PlannedUpload"][];
+    };
+    /**
+     * UploadRequest
+     * @description Files that somebody wants to upload.
+     */
+    UploadRequest: {
+      files: components["schemas"]["PlannedFile"][];
     };
     /**
      * Verdict
@@ -2444,6 +2878,114 @@ export interface operations {
       };
     };
   };
+  /** Leave images out of every later snapshot, or take them back. */
+  exclude_images: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ExclusionRequest"];
+      };
+    };
+    responses: {
+      /** @description Images as they are after a change of several, and those that stay as they are. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["ChangedImages"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Give images another label in the place of one that they have. */
+  relabel_images: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["RelabelRequest"];
+      };
+    };
+    responses: {
+      /** @description Images as they are after a change of several, and those that stay as they are. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["ChangedImages"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** What is to be done with files that are to be uploaded, and where to send them. */
+  plan_upload: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["UploadRequest"];
+      };
+    };
+    responses: {
+      /** @description What is to be done with files, in their order. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["UploadPlan"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Begin to send a large file in parts, or go on with it: where to send those that are missing. */
+  list_missing_parts: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["PartsRequest"];
+      };
+    };
+    responses: {
+      /** @description Parts of a file that have not been sent. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["MissingParts"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Make one file of the parts that were sent: it is registered then. */
+  complete_upload: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["CompletionRequest"];
+      };
+    };
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
   /** The latest runs and rollbacks, newest first. */
   list_runs: {
     responses: {
@@ -2902,6 +3444,180 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["OpenedTask"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** A page of the images of the dataset that all filters let through. */
+  list_images: {
+    parameters: {
+      query?: {
+        label?: string;
+        status?: "" | "conflict" | "excluded" | "labelled" | "original" | "uncut" | "unlabelled";
+        dataset?: "" | "TEST" | "TRAIN";
+        set_by?: "" | "annotation" | "folder" | "person";
+        size?: "" | "large" | "medium" | "small";
+        text?: string;
+        near?: string;
+        before?: string;
+        cursor?: string;
+      };
+    };
+    responses: {
+      /** @description Images of the dataset. As long as there is a cursor there may be more, also where a page has none. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["ImagePage"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** How many images all filters let through, as far as an index can tell. */
+  count_images: {
+    parameters: {
+      query?: {
+        label?: string;
+        status?: "" | "conflict" | "excluded" | "labelled" | "original" | "uncut" | "unlabelled";
+        dataset?: "" | "TEST" | "TRAIN";
+        set_by?: "" | "annotation" | "folder" | "person";
+        size?: "" | "large" | "medium" | "small";
+        text?: string;
+        near?: string;
+        before?: string;
+      };
+    };
+    responses: {
+      /** @description How many images there are. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["ImageCount"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** An image with all that is known of it. */
+  read_image: {
+    parameters: {
+      path: {
+        image: string;
+      };
+    };
+    responses: {
+      /** @description An image of the dataset with all that is known of it. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["DatasetImage"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Say what is on an image: it counts for the next training. */
+  put_image_labels: {
+    parameters: {
+      path: {
+        image: string;
+      };
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["LabelsRequest"];
+      };
+    };
+    responses: {
+      /** @description An image of the dataset with all that is known of it. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["DatasetImage"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Give an image the status and labels back that it had before. */
+  undo_image: {
+    parameters: {
+      path: {
+        image: string;
+      };
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["UndoRequest"];
+      };
+    };
+    responses: {
+      /** @description An image of the dataset with all that is known of it. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["DatasetImage"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Put images before reviewers, with the labels that they have. */
+  send_images_to_review: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ReviewRequest"];
+      };
+    };
+    responses: {
+      /** @description Images as they are after a change of several, and those that stay as they are. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["ChangedImages"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** The dataset report of the newest snapshot that has one. */
+  read_dataset_report: {
+    responses: {
+      /** @description The dataset report of the newest snapshot that has one. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["DatasetReport"];
         };
       };
       /** @description An error. */

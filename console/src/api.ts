@@ -61,6 +61,17 @@ export type Serving = Schemas['Serving']
 export type CostAccount = Schemas['CostAccount']
 export type TryUpload = Schemas['TryUpload']
 export type Detections = Schemas['Detections']
+export type ImageLine = Schemas['ImageLine']
+export type ImagePage = Schemas['ImagePage']
+export type DatasetImage = Schemas['DatasetImage']
+export type PastImage = Schemas['PastImage']
+export type SeenImage = Schemas['SeenImage']
+export type ChangedImages = Schemas['ChangedImages']
+export type DatasetReport = Schemas['DatasetReport']
+export type ReportFinding = Schemas['ReportFinding']
+export type PlannedFile = Schemas['PlannedFile']
+export type PlannedUpload = Schemas['PlannedUpload']
+export type MissingParts = Schemas['MissingParts']
 
 /** An error response of the API: `message` says what to do, `field` names the member that is wrong. */
 export class ApiError extends Error {
@@ -242,6 +253,27 @@ export const getLabelIssues = (version: string, offset: number, kept = false) =>
 export const answerLabelIssue = (issue: string, version: string, verdict: 'accepted' | 'rejected') =>
   call<Schemas['IssueAnswer']>('PUT', `/label-issues/${id(issue)}`, { version, verdict })
 export const takeBackAnswer = (issue: string) => call<void>('DELETE', `/label-issues/${id(issue)}`)
+/** `query` has the API's filters, and the cursor of the page before. */
+export const listImages = (query: URLSearchParams) => call<ImagePage>('GET', `/images?${query.toString()}`)
+export const countImages = (query: URLSearchParams) =>
+  call<Schemas['ImageCount']>('GET', `/images/count?${query.toString()}`)
+export const getImage = (image: string) => call<DatasetImage>('GET', `/images/${id(image)}`)
+/** Without boxes and labels: nothing on the image has a label. `changed_at` is that of the image that was corrected. */
+export const putImageLabels = (image: string, body: Schemas['LabelsRequest']) =>
+  call<DatasetImage>('PUT', `/images/${id(image)}/labels`, body)
+export const undoImage = (image: string, changedAt: string, revision: number) =>
+  call<DatasetImage>('POST', `/images/${id(image)}/undo`, { changed_at: changedAt, revision })
+export const sendToReview = (images: string[]) => call<ChangedImages>('POST', '/images/review', { images })
+export const excludeImages = (images: SeenImage[], excluded: boolean) =>
+  call<ChangedImages>('POST', '/admin/images/exclusion', { images, excluded })
+export const relabelImages = (images: SeenImage[], before: string, after: string) =>
+  call<ChangedImages>('POST', '/admin/images/labels', { images, before, after })
+export const getDatasetReport = () => call<DatasetReport>('GET', '/dataset-report')
+export const planUploads = (files: PlannedFile[]) => call<Schemas['UploadPlan']>('POST', '/admin/uploads', { files })
+export const getMissingParts = (key: string, size: number, contentType: string, uploadId: string) =>
+  call<MissingParts>('POST', '/admin/uploads/parts', { key, size, content_type: contentType, upload_id: uploadId })
+export const completeUpload = (key: string, size: number, uploadId: string) =>
+  call<void>('POST', '/admin/uploads/completion', { key, size, upload_id: uploadId })
 export const startTry = (contentType: string, size: number) =>
   call<TryUpload>('POST', '/try', { content_type: contentType, size })
 export const detectTry = (image: string) => call<Detections>('POST', `/try/${id(image)}/detection`)

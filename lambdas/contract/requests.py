@@ -24,9 +24,11 @@ from lambdas.domain.shared.annotation import (
     MAX_BOXES_PER_IMAGE,
     MAX_LABELS_PER_IMAGE,
     Box,
+    Kind,
 )
 
 if TYPE_CHECKING:
+    from lambdas.domain.catalogue.browsing import Wanted
     from lambdas.domain.review.desk.answers import Submission
 
 MAX_THRESHOLDS = 250
@@ -235,3 +237,162 @@ class LabelIssueOptions(Request):
     kept: Annotated[
         bool, Meta(description="Instead those about labels that somebody has decided about before.")
     ] = False
+
+
+MAX_CHANGED_IMAGES = 100
+MAX_PLANNED_FILES = 100
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Seen = Annotated[
+    str,
+    Meta(
+        min_length=20,
+        max_length=40,
+        description="`changed_at` of the image that the change was decided on: who comes second is refused.",
+    ),
+]
+
+
+class ImageFilters(Request):
+    """Which images of the dataset are wanted, in the query string; what is missing does not matter."""
+
+    label: Annotated[str, Meta(max_length=255)] = ""
+    status: Literal["", "unlabelled", "labelled", "conflict", "excluded", "uncut", "original"] = ""
+    dataset: Annotated[
+        Literal["", "TRAIN", "TEST"], Meta(description="The dataset that the image belongs to.")
+    ] = ""
+    set_by: Annotated[
+        Literal["", "folder", "annotation", "person"], Meta(description="What its labels are from.")
+    ] = ""
+    size: Annotated[
+        Literal["", "small", "medium", "large"],
+        Meta(description="The longer side: up to 640 pixels, up to 1,920, more."),
+    ] = ""
+    text: Annotated[
+        str, Meta(max_length=300, description="A part of a key that it came under, or its SHA-256.")
+    ] = ""
+    near: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9a-f]{64})?$",
+            description="SHA-256 of an image whose near-duplicates are wanted, as far as they were in a"
+            " snapshot.",
+        ),
+    ] = ""
+    before: Annotated[
+        str, Meta(pattern=r"^[0-9TZ:.\-]{0,30}$", description="Images that were last changed before then.")
+    ] = ""
+
+    @property
+    def wanted(self) -> Wanted:
+        """The same as the catalogue takes it."""
+        from lambdas.domain.catalogue.browsing import Wanted
+
+        return Wanted(
+            label=self.label,
+            status=self.status,
+            dataset_type=self.dataset,
+            set_by=self.set_by,
+            size=self.size,
+            text=self.text.strip(),
+            near=self.near,
+            before=self.before,
+        )
+
+
+class BrowseOptions(ImageFilters):
+    """Which page of which images is wanted, in the query string."""
+
+    cursor: Annotated[str, Meta(max_length=4000, description="What the page before gave.")] = ""
+
+
+class LabelsRequest(Request):
+    """What is on an image; without boxes and labels, that there is nothing on it that has a label."""
+
+    error_code = "bad_answer"
+
+    kind: Kind
+    changed_at: _Seen
+    boxes: Annotated[list[AnswerBox], Meta(max_length=MAX_BOXES_PER_IMAGE)] = field(default_factory=list)
+    labels: Annotated[list[str], Meta(max_length=MAX_LABELS_PER_IMAGE)] = field(default_factory=list)
+
+    @property
+    def drawn(self) -> tuple[Box, ...]:
+        """The boxes as the catalogue has them."""
+        return tuple(Box(box.label, box.left, box.top, box.width, box.height) for box in self.boxes)
+
+
+class UndoRequest(Request):
+    """Which labels an image gets back."""
+
+    changed_at: _Seen
+    revision: Annotated[
+        int | None, Meta(description="Of a state in its history. Else the one before its own.")
+    ] = None
+
+
+class ReviewRequest(Request):
+    """Images to put before reviewers."""
+
+    images: Annotated[list[_Sha256], Meta(min_length=1, max_length=MAX_CHANGED_IMAGES)]
+
+
+class SeenImage(Struct, forbid_unknown_fields=True):
+    """An image in the state in which somebody saw it."""
+
+    image: _Sha256
+    changed_at: _Seen
+
+
+_SeenImages = Annotated[list[SeenImage], Meta(min_length=1, max_length=MAX_CHANGED_IMAGES)]
+
+
+class ExclusionRequest(Request):
+    """Images that are to be left out of the dataset, or to be taken back."""
+
+    images: _SeenImages
+    excluded: bool
+
+
+class RelabelRequest(Request):
+    """Images that get another label in the place of one that they have."""
+
+    images: _SeenImages
+    before: Annotated[str, Meta(min_length=1, max_length=255)]
+    after: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class PlannedFile(Struct, forbid_unknown_fields=True):
+    """A file that somebody wants to upload."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=900, description="With its folders.")]
+    size: Annotated[int, Meta(ge=0, description="In bytes.")]
+    content_type: Annotated[str, Meta(max_length=100)] = "application/octet-stream"
+    sha256: Annotated[
+        str, Meta(pattern=r"^([0-9a-f]{64})?$", description="Of an image; empty of an annotation file.")
+    ] = ""
+    label: Annotated[str, Meta(max_length=255, description="Of the whole image; empty if unknown.")] = ""
+
+
+class UploadRequest(Request):
+    """Files that somebody wants to upload."""
+
+    error_code = "bad_image"
+
+    files: Annotated[list[PlannedFile], Meta(min_length=1, max_length=MAX_PLANNED_FILES)]
+
+
+class PartsRequest(Request):
+    """A large file that is to be sent in parts."""
+
+    key: Annotated[str, Meta(max_length=1024, description="As the plan of the upload gave it.")]
+    size: Annotated[int, Meta(ge=1)]
+    content_type: Annotated[str, Meta(max_length=100)] = "application/octet-stream"
+    upload_id: Annotated[str, Meta(max_length=1024, description="To go on with; empty at first.")] = ""
+
+
+class CompletionRequest(Request):
+    """A file whose parts have been sent."""
+
+    key: Annotated[str, Meta(max_length=1024)]
+    size: Annotated[int, Meta(ge=1)]
+    upload_id: Annotated[str, Meta(min_length=1, max_length=1024)]

@@ -1079,3 +1079,201 @@ class IssueAnswer(Response):
     verdict: Literal["accepted", "rejected"]
     by: str
     at: Timestamp
+
+
+# The dataset
+
+ImageStatus = Literal["unlabelled", "labelled", "conflict", "excluded", "uncut", "original"]
+SetBy = Annotated[
+    Literal["", "folder", "annotation", "person"], Meta(description="What its labels are from; empty: none.")
+]
+
+
+class ImageLine(Response):
+    """An image of the dataset, as a wall of thumbnails shows it."""
+
+    image: Annotated[str, Meta(description="SHA-256.")]
+    name: Annotated[str, Meta(description="A key that it came under, without `incoming/`.")]
+    thumbnail: Annotated[str, Meta(description="At the console's address; good for a day.")]
+    width: int
+    height: int
+    status: ImageStatus
+    kind: Kind | None
+    labels: Annotated[list[str], Meta(description="Every label on it, those of boxes included.")]
+    boxes: list[AnswerBox]
+    set_by: SetBy
+    changed_at: Timestamp
+
+
+class ImagePage(Response):
+    """Images of the dataset. As long as there is a cursor there may be more, also where a page has none."""
+
+    images: list[ImageLine]
+    cursor: Annotated[str | None, Meta(description="For the next page; null after the last one.")]
+    read: Annotated[int, Meta(description="Images that were read for it.")]
+    searched: Annotated[
+        float | None,
+        Meta(description="Share of what has to be searched that has been; null where an order says nothing."),
+    ]
+    by_content: Annotated[
+        bool, Meta(description="Whether they come in the order of their hashes, else the last changed first.")
+    ]
+
+
+class ImageCount(Response):
+    """How many images there are."""
+
+    count: Annotated[int | None, Meta(description="Null where only all pages can tell.")]
+    more: Annotated[bool, Meta(description="Whether there are more; they were not counted further.")]
+
+
+class PastImage(Response):
+    """Labels that an image had before."""
+
+    revision: Annotated[int, Meta(description="To go back to.")]
+    status: ImageStatus
+    kind: Kind | None
+    labels: list[str]
+    boxes: list[AnswerBox]
+    set_by: SetBy
+    changed_at: Annotated[str, Meta(description="Since when it had them.")]
+    changed_by: Annotated[str, Meta(description="Who gave them, if it was a person.")]
+
+
+class DatasetImage(ImageLine):
+    """An image of the dataset with all that is known of it."""
+
+    url: Annotated[str, Meta(description="Of the image itself.")]
+    bytes: int
+    format: Literal["JPEG", "PNG"]
+    registered_at: Timestamp
+    changed_by: Annotated[str, Meta(description="Who last changed it by hand; empty if nobody did.")]
+    sources: Annotated[list[str], Meta(description="Keys that it came under.")]
+    dataset: Annotated[
+        Literal["TRAIN", "TEST"] | None, Meta(description="Null before the first snapshot that it is in.")
+    ]
+    requested_dataset: Annotated[Literal["", "TRAIN", "TEST"], Meta(description="Where people wanted it.")]
+    conflict_reason: str
+    original: Annotated[str, Meta(description="Of a tile, the SHA-256 of the image that it is a part of.")]
+    tiles: Annotated[list[str], Meta(description="Of an original, the SHA-256s of its tiles.")]
+    asked_kind: Annotated[Kind, Meta(description="What is corrected on it.")]
+    task: Annotated[str | None, Meta(description="Its open review task.")]
+    history: Annotated[list[PastImage], Meta(description="The newest first.")]
+
+
+class ImageProblem(Response):
+    """An image that stays as it is, and why."""
+
+    image: str
+    message: str
+
+
+class ChangedImages(Response):
+    """Images as they are after a change of several, and those that stay as they are."""
+
+    images: list[ImageLine]
+    problems: list[ImageProblem]
+
+
+class ReportExample(Response):
+    """An image that shows a finding, with the boxes that it is about."""
+
+    image: Annotated[str, Meta(description="SHA-256.")]
+    thumbnail: str
+    width: int
+    height: int
+    dataset: Literal["TRAIN", "TEST"]
+    labels: list[str]
+    boxes: list[AnswerBox]
+    caption: str
+
+
+class ReportFinding(Response):
+    """Something about the dataset that people should know, or mend, before a training."""
+
+    code: str
+    severity: Literal["error", "warning", "info"]
+    title: str
+    what_it_does: str
+    how_to_fix: str
+    count: int
+    details: list[str]
+    source: str
+    examples: list[ReportExample]
+
+
+class ReportLabel(Response):
+    """A label's share of the dataset."""
+
+    label: str
+    train_images: int
+    test_images: int
+    train_boxes: int
+    test_boxes: int
+
+
+class HistogramBin(Response):
+    """How many images, or boxes, are of one size."""
+
+    name: str
+    train: int
+    test: int
+
+
+class ReportHistogram(Response):
+    """How large images and boxes are, and how many there are on an image."""
+
+    title: str
+    unit: str
+    bins: list[HistogramBin]
+
+
+class DatasetReport(Response):
+    """The dataset report of the newest snapshot that has one."""
+
+    snapshot: str
+    run: str
+    made_at: Timestamp
+    verdict: str
+    findings: list[ReportFinding]
+    train_images: int
+    test_images: int
+    labels: list[ReportLabel]
+    label_count: int
+    histograms: list[ReportHistogram]
+    page_url: Annotated[str, Meta(description="The same as a page of its own, to keep.")]
+
+
+class PlannedUpload(Response):
+    """What is to be done with a file."""
+
+    name: str
+    state: Annotated[
+        Literal["send", "send_parts", "known", "refused"],
+        Meta(description="`known`: the dataset has it already. `send_parts`: ask for links to its parts."),
+    ]
+    problem: Annotated[str, Meta(description="Why it is refused.")]
+    key: str
+    upload: Upload | None
+
+
+class UploadPlan(Response):
+    """What is to be done with files, in their order."""
+
+    files: list[PlannedUpload]
+
+
+class MissingPart(Response):
+    """A part of a file that is to be sent with PUT, without a content type."""
+
+    number: int
+    url: str
+
+
+class MissingParts(Response):
+    """Parts of a file that have not been sent."""
+
+    upload_id: str
+    part_bytes: int
+    left: Annotated[int, Meta(description="How many are missing.")]
+    missing: Annotated[list[MissingPart], Meta(description="The first of them.")]

@@ -48,7 +48,7 @@ def test_a_review_in_a_transaction_leaves_the_labels_before(data_bucket: DataBuc
     sha256 = data_bucket.upload("incoming/labeled/cat/a.jpg").sha256
     image = data_bucket.image(sha256)
     answered = curation.relabelled(image, "detection", (), BOXES, "review by ann")
-    assert catalogue_images.put_request(data_bucket.table, image, answered)
+    assert catalogue_images.put_requests(data_bucket.table, image, answered)
     assert past(data_bucket, sha256) == [], "the transaction was not written, so cat is what it still is"
     curation.relabel(data_bucket.table, sha256, "detection", (), BOXES, "ann")
     assert [state.labels for state in past(data_bucket, sha256)] == [("cat",)]

@@ -138,6 +138,14 @@ MEMBERS = {
     "PUT /api/label-issues/{issue}": ["verdict", "version"],
     "PUT /api/admin/labels": ["colour", "key", "instruction", "examples", "retired"],
     "POST /api/admin/labels/renaming": ["name", "cursor"],
+    "PUT /api/images/{image}/labels": ["kind", "changed_at", "boxes", "labels"],
+    "POST /api/images/{image}/undo": ["changed_at", "revision"],
+    "POST /api/images/review": ["images"],
+    "POST /api/admin/images/exclusion": ["images", "excluded"],
+    "POST /api/admin/images/labels": ["images", "before", "after"],
+    "POST /api/admin/uploads": ["files"],
+    "POST /api/admin/uploads/parts": ["key", "size", "content_type", "upload_id"],
+    "POST /api/admin/uploads/completion": ["key", "size", "upload_id"],
     "POST /api/try": ["content_type", "size"],
 }
 

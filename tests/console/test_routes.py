@@ -23,7 +23,14 @@ from lambdas.domain.shared.scores import LabelScore
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.services import services
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
-from tests.fixtures.console_deployment import ANSWERED_ISSUE, BOX, TRIED, ConsoleDeployment, entered
+from tests.fixtures.console_deployment import (
+    ANSWERED_ISSUE,
+    BOX,
+    CHANGED_AT,
+    TRIED,
+    ConsoleDeployment,
+    entered,
+)
 from tests.fixtures.deployment import BUCKET
 from tests.fixtures.images import GIF, picture
 from tests.fixtures.metrics import published
@@ -78,6 +85,15 @@ VERSION = {
     "labels",
     "production_precision",
 }
+IMAGE_LINE = {
+    *("image", "name", "thumbnail", "width", "height", "status", "kind"),
+    *("labels", "boxes", "set_by", "changed_at"),
+}
+DATASET_IMAGE = IMAGE_LINE | {
+    *("url", "bytes", "format", "registered_at", "changed_by", "sources", "dataset", "requested_dataset"),
+    *("conflict_reason", "original", "tiles", "asked_kind", "task", "history"),
+}
+NO_IMAGE = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -291,6 +307,69 @@ CASES = {
         "/api/serving",
         members={"champion", "status", "state", "since", "reason", "trouble", "asked", "policy"}
         | {"usd_per_hour", "waiting_images", "changes"},
+    ),
+    "GET /api/images": Case(
+        "/api/images?label=cat",
+        members={"images", "cursor", "read", "searched", "by_content"},
+        each="images",
+        of_each=IMAGE_LINE,
+    ),
+    "GET /api/images/count": Case("/api/images/count?label=cat", members={"count", "more"}),
+    "GET /api/images/{image}": Case("/api/images/{done_image}", members=DATASET_IMAGE),
+    "PUT /api/images/{image}/labels": Case(
+        "/api/images/{done_image}/labels",
+        {"kind": "detection", "changed_at": CHANGED_AT, "boxes": [BOX]},
+        members=DATASET_IMAGE,
+    ),
+    "POST /api/images/{image}/undo": Case(
+        "/api/images/{done_image}/undo",
+        {"changed_at": CHANGED_AT, "revision": None},
+        members=DATASET_IMAGE,
+    ),
+    "POST /api/images/review": Case(
+        "/api/images/review", {"images": [NO_IMAGE]}, members={"images", "problems"}
+    ),
+    "GET /api/dataset-report": Case(
+        "/api/dataset-report",
+        members={
+            *("snapshot", "run", "made_at", "verdict", "findings", "train_images", "test_images"),
+            *("labels", "label_count", "histograms", "page_url"),
+        },
+    ),
+    "POST /api/admin/images/exclusion": Case(
+        "/api/admin/images/exclusion",
+        {"images": [{"image": NO_IMAGE, "changed_at": CHANGED_AT}], "excluded": True},
+        members={"images", "problems"},
+        who=ANN,
+    ),
+    "POST /api/admin/images/labels": Case(
+        "/api/admin/images/labels",
+        {"images": [{"image": NO_IMAGE, "changed_at": CHANGED_AT}], "before": "cat", "after": "dog"},
+        members={"images", "problems"},
+        who=ANN,
+    ),
+    "POST /api/admin/uploads": Case(
+        "/api/admin/uploads",
+        {"files": [{"name": "a.jpg", "size": 10, "content_type": "image/jpeg", "sha256": NO_IMAGE}]},
+        members={"files"},
+        who=ANN,
+        each="files",
+        of_each={"name", "state", "problem", "key", "upload"},
+    ),
+    "POST /api/admin/uploads/parts": Case(
+        "/api/admin/uploads/parts",
+        {"key": "incoming/unlabeled/a.jpg", "size": 20_000_000},
+        members={"upload_id", "part_bytes", "left", "missing"},
+        who=ANN,
+        each="missing",
+        of_each={"number", "url"},
+    ),
+    "POST /api/admin/uploads/completion": Case(
+        "/api/admin/uploads/completion",
+        {"key": "incoming/unlabeled/a.jpg", "size": 20_000_000, "upload_id": "ended long ago"},
+        status=410,
+        members={"error"},
+        who=ANN,
     ),
     "POST /api/try": Case("/api/try", {"content_type": "image/png", "size": 1000}, members={"id", "upload"}),
     "POST /api/try/{id}/detection": Case(

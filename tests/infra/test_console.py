@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aws_cdk.assertions import Template
 
+from infra import thumbnails
 from infra.data_bucket import REKOGNITION_READS
 from infra.routes import ROUTES
+from lambdas.domain.console import thumbnail_links
 
 ROOT = Path(__file__).parents[2]
 Resources = dict[str, dict[str, Any]]
@@ -110,7 +115,7 @@ def behaviour(template: Template, pattern: str) -> dict[str, Any]:
     behaviours = {
         behaviour["PathPattern"]: behaviour for behaviour in configuration(template)["CacheBehaviors"]
     }
-    assert set(behaviours) == {"/assets/*", "/api/*"}
+    assert set(behaviours) == {"/assets/*", "/api/*", "/thumbnails/*"}
     return dict(behaviours[pattern])
 
 
@@ -121,6 +126,61 @@ def test_only_pages_are_looked_up_by_a_function(template: Template) -> None:
     assert function["EventType"] == "viewer-request"
     same = {name: value for name, value in pages.items() if name != "FunctionAssociations"}
     assert {name: value for name, value in files.items() if name != "PathPattern"} == same
+
+
+def test_thumbnails_are_read_by_the_distribution_and_no_other_object_is(template: Template) -> None:
+    policies = of_type(template, "AWS::S3::BucketPolicy").values()
+    (statement,) = [
+        statement
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if policy["Bucket"] == {"Ref": _data(template)} and "cloudfront" in json.dumps(statement)
+    ]
+    (distribution,) = of_type(template, "AWS::CloudFront::Distribution")
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:GetObject")
+    assert text(statement["Resource"]) == f"<{_data(template)}.Arn>/thumbnails/*"
+    assert text(statement["Condition"]["StringEquals"]["AWS:SourceArn"]).endswith(f"<{distribution}>")
+    # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
+    cache = behaviour(template, "/thumbnails/*")["CachePolicyId"]
+    assert cache == "658327ea-f89d-4fab-a63d-7e88639e58f6", "CachingOptimized: by the path alone"
+
+
+@pytest.mark.parametrize(
+    ("change", "passes"),
+    [
+        (lambda path, query: (path, query), True),
+        (lambda path, query: (path.replace("a", "b"), query), False),
+        (
+            lambda path, query: (path, {**query, "until": {"value": str(int(query["until"]["value"]) + 1)}}),
+            False,
+        ),
+        (lambda path, query: (path, {**query, "signature": {"value": ""}}), False),
+        (lambda path, query: (path, {"until": query["until"]}), False),
+        (lambda path, query: (path, {}), False),
+    ],
+)
+def test_the_distribution_lets_signed_links_through(change: Any, passes: bool) -> None:
+    link = urlsplit(thumbnail_links.link("k", "a" * 64, time.time()))
+    query = {name: {"value": value} for name, (value,) in parse_qs(link.query).items()}
+    path, query = change(link.path, query)
+    assert answer_of_function(path, query).get("uri") == (path if passes else None)
+
+
+def test_a_link_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = urlsplit(thumbnail_links.link("k", "a" * 64, time.time() - 3 * 24 * 3600))
+    query = {name: {"value": value} for name, (value,) in parse_qs(link.query).items()}
+    assert answer_of_function(link.path, query)["statusCode"] == 403
+
+
+def answer_of_function(path: str, query: dict[str, Any]) -> dict[str, Any]:
+    """What the function makes of a request, in Node."""
+    event = {"request": {"uri": path, "querystring": query}}
+    code = (
+        thumbnails.CODE.replace("%KEY%", "k") + f"console.log(JSON.stringify(handler({json.dumps(event)})))"
+    )
+    output = subprocess.run(["node", "-e", code], check=True, capture_output=True).stdout
+    answer: dict[str, Any] = json.loads(output)
+    return answer
 
 
 def test_answers_of_the_api_are_not_cached(template: Template) -> None:
@@ -322,9 +382,14 @@ def granted(template: Template, function: str) -> set[tuple[str, str]]:
 
 
 def test_links_can_be_made_to_images_alone(template: Template) -> None:
-    for function, prefixes in {"Desk": ["images"], "Admin": ["images"]}.items():
-        readable = [what for action, what in granted(template, function) if action.startswith("s3:")]
-        assert [what.rpartition(">/")[2] for what in set(readable)] == [f"{prefix}/*" for prefix in prefixes]
+    read = {"Desk": {"images"}, "Admin": {"images"}, "Dataset": {"images", "originals", "datasets"}}
+    for function, prefixes in read.items():
+        allowed = granted(template, function)
+        readable = {what.rpartition(">/")[2] for action, what in allowed if action == "s3:GetObject"}
+        assert readable == {f"{prefix}/*" for prefix in prefixes}
+    sent = {action: what for action, what in granted(template, "Admin") if "GetObject" not in action}
+    uploads = {action for action, what in sent.items() if what.endswith(">/incoming/*")}
+    assert uploads == {"s3:PutObject", "s3:ListMultipartUploadParts"}
 
 
 def test_an_image_that_was_tried_can_be_registered(template: Template) -> None:

@@ -380,7 +380,8 @@ def test_an_annotation_waits_for_its_image(data_bucket: DataBucket, by_content: 
     assert (outcome.pending, outcome.labels_changed) == (1, 0)
     assert data_bucket.upload(key, data).labels_changed == 1
     assert data_bucket.image(sha256).labels == ("cat",)
-    assert len(data_bucket.table.scan()["Items"]) == 2, "an image and its source, nothing pending"
+    items = data_bucket.table.scan()["Items"]
+    assert len(items) == 3, "an image, its label's entry and its source, nothing pending"
 
 
 def test_the_split_of_a_data_set_waits_with_its_annotation(data_bucket: DataBucket) -> None:

@@ -169,13 +169,14 @@ def look(request: pytest.FixtureRequest) -> Look:
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
     problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(problems) == 42
+    assert len(problems) == 50
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
 NOTHING_YET = {
     "Runs": "No runs yet",
     "Model versions": "No model versions yet",
+    "Dataset": "No images yet",
     "Wrong labels": "Nothing is contradicted",
     "Batches": "No batches yet",
     "Costs": "No costs yet",
@@ -193,7 +194,7 @@ def test_every_place_of_the_navigation_can_be_seen(look: Look, site: Site) -> No
     if menu.is_visible():
         menu.click()
     places = page.get_by_role("navigation", name="Main").get_by_role("link").all()
-    assert len(places) == 11
+    assert len(places) == 12
     for place in places:
         box = place.bounding_box()
         assert box is not None
@@ -266,6 +267,7 @@ def everything(page: Page) -> Iterator[str]:
     yield from home(page)
     yield from desk_and_dialogs(page)
     yield from models(page)
+    yield from dataset(page)
     yield from administration(page)
     page.evaluate("history.pushState(null, '', '/nothing'); dispatchEvent(new Event('popstate'))")
     expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
@@ -352,6 +354,46 @@ def models(page: Page) -> Iterator[str]:
     chosen.set_input_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"?"})
     expect(page.get_by_role("alert")).to_contain_text("not a JPEG or PNG image")
     expect(page.locator(".try-image")).to_have_count(0)
+
+
+def dataset(page: Page) -> Iterator[str]:
+    go(page, "Dataset")
+    page.get_by_role("checkbox", name="Select unlabeled/line-1/frame 1.jpg").check(force=True)
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    yield "the dataset with an image selected"
+    page.get_by_role("button", name="Change label").click()
+    yield from in_dialog(page, "changing a label")
+    page.get_by_role("button", name="Exclude").click()
+    yield from in_dialog(page, "excluding images")
+    page.get_by_role("link", name="frame 2.jpg").first.click()
+    expect(page.locator(".box")).to_have_count(2)
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Labels before")).to_be_visible()
+    yield "an image of the dataset"
+    page.keyboard.press("b")
+    page.get_by_role("button", name="Dataset", exact=True).click()
+    expect(page.get_by_role("dialog", name="Leave without saving?")).to_be_visible()
+    yield "leaving an image"
+    page.get_by_role("button", name="Discard changes").click()
+    page.get_by_role("link", name="Report", exact=True).click()
+    expect(page.get_by_role("heading", name="Boxes on an image")).to_be_visible()
+    yield "the dataset report"
+    page.get_by_role("link", name="All images").click()
+    page.get_by_role("link", name="Upload images").click()
+    expect(page.get_by_role("heading", name="Upload images")).to_be_visible()
+    yield "nothing uploaded yet"
+    page.get_by_label("Choose files").set_input_files(UPLOADED)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.get_by_role("heading", name="Not uploaded")).to_be_visible()
+    expect(page.locator("strong")).to_have_text("1 of 2 files uploaded, 1 not taken.")
+    yield "files that were uploaded"
+
+
+UPLOADED: Any = [
+    {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"a"},
+    {"name": "b.gif", "mimeType": "image/gif", "buffer": b"b"},
+]
 
 
 def approval(page: Page) -> Iterator[str]:

@@ -1,6 +1,6 @@
 /** The review desk: one image at a time, the next ones already loaded. */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { getLabels, getQueue, takeBackSkips, type AnswerBody, type Verdict } from '../api'
+import { getQueue, takeBackSkips, type AnswerBody, type Verdict } from '../api'
 import { me } from '../session'
 import { problem } from '../runs/loaded'
 import { Button, EmptyState, number, sentence, Spinner, timeOfDay, toast } from '../ui'
@@ -8,12 +8,15 @@ import { Canvas } from './canvas'
 import { claimed, Claims, supply, supplyError, type Ready } from './claims'
 import './desk.css'
 import { AnswersDialog, HelpDialog, ReasonDialog, skipReasons, unusableReasons } from './dialogs'
-import { actionOf, isCharacter, type Command } from './keys'
+import { onKeyDown } from './keyboard'
+import { type Command } from './keys'
+import { refreshLabels } from './labels'
 import { waiting, type Delivery, type Outbox } from './outbox'
 import { correcting, goBack, leave, ownBy, remember } from './own'
 import { BoxList, LabelPanel } from './panel'
 import { deliveries, outboxOf } from './post'
 import * as desk from './state'
+import { Tools } from './tools'
 import { answerText, nothingText, reasonText } from './wording'
 
 interface Services {
@@ -27,18 +30,6 @@ function refreshQueue(): void {
       desk.queue.value = answer
     },
     () => undefined,
-  )
-}
-
-function refreshLabels(): void {
-  getLabels().then(
-    (answer) => {
-      desk.labels.value = answer.labels
-      desk.labelsLoaded.value = true
-    },
-    (error: unknown) => {
-      if (!desk.labelsLoaded.value) toast(error instanceof Error ? error.message : String(error), 'bad')
-    },
   )
 }
 
@@ -161,35 +152,6 @@ function DeskBody({ services }: { services: Services }) {
       </div>
     </div>
   )
-}
-
-/** Whether a key belongs to the control that has the focus. */
-function belongsToControl(event: KeyboardEvent): boolean {
-  const target = event.target
-  if (!(target instanceof HTMLElement)) return false
-  if (target.closest('dialog, input, select, textarea')) return true
-  return (event.key === 'Enter' || event.key === ' ') && target.closest('button, a') !== null
-}
-
-function onKeyDown(event: KeyboardEvent, act: (command: Command) => void): void {
-  if (desk.overlay.value || belongsToControl(event)) return
-  if (isCharacter(event) && !desk.characterKeys.value) return
-  if (event.key === 'Tab') {
-    if (event.target instanceof HTMLElement && event.target.classList.contains('canvas')) {
-      if (desk.cycle(event.shiftKey ? -1 : 1)) event.preventDefault()
-    }
-    return
-  }
-  const action = actionOf(event, desk.keys.value)
-  if (!action) return
-  // Without an image there is nothing to act on but the answers given before.
-  if (!desk.task.value && !('command' in action && ['previous', 'undo'].includes(action.command))) return
-  // A key that is held down repeats arrow steps, never an answer.
-  if (event.repeat && !('step' in action)) return
-  event.preventDefault()
-  if ('command' in action) act(action.command)
-  else if ('label' in action) desk.chooseLabel(action.label)
-  else desk.step(action.step.dx, action.step.dy, action.step.resize)
 }
 
 function TopBar({ onPrevious, focusImage }: { onPrevious: () => void; focusImage: () => void }) {
@@ -325,48 +287,9 @@ function NoTask({ claims }: { claims: Claims }) {
 function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focusImage: () => void }) {
   const detection = desk.task.value?.kind === 'detection'
   const key = (name: string) => (desk.characterKeys.value ? name : undefined)
-  const actAndFocus = (command: Command) => () => {
-    acts[command]()
-    focusImage()
-  }
   return (
     <div class="actions" role="group" aria-label="Answer">
-      <div class="tools">
-        <Button kind="quiet" disabled={!desk.canUndo.value} onClick={actAndFocus('undo')} aria-label="Undo" title="Undo (Z)">
-          {'\u21b6'}
-        </Button>
-        <Button kind="quiet" disabled={!desk.canRedo.value} onClick={actAndFocus('redo')} aria-label="Redo" title="Redo (Shift Z)">
-          {'\u21b7'}
-        </Button>
-        <Button kind="quiet" onClick={actAndFocus('zoom-out')} aria-label="Zoom out" title="Zoom out (-)">
-          {'\u2212'}
-        </Button>
-        <Button kind="quiet" onClick={actAndFocus('zoom-in')} aria-label="Zoom in" title="Zoom in (+)">
-          +
-        </Button>
-        <Button kind="quiet" onClick={actAndFocus('zoom-whole')} aria-label="Whole image" title="Whole image (0)">
-          {'\u2922'}
-        </Button>
-        {detection && (
-          <Button kind="quiet" onClick={actAndFocus('place')} aria-label="New box" title="New box in the middle (B)">
-            {'\u229e'}
-          </Button>
-        )}
-        {detection && (
-          <Button
-            kind="quiet"
-            disabled={!desk.selected.value}
-            onClick={actAndFocus('delete')}
-            aria-label="Delete box"
-            title="Delete"
-          >
-            {'\u2715'}
-          </Button>
-        )}
-        <Button kind="quiet" onClick={acts.help} aria-label="Keyboard shortcuts and help" title="Keyboard shortcuts (?)">
-          ?
-        </Button>
-      </div>
+      <Tools acts={acts} focusImage={focusImage} />
       <div class="answers">
         {!correcting.value && (
           <Button onClick={acts.skip} shortcut={key('S')}>

@@ -93,13 +93,17 @@ def _in_dataset(
 # Changing
 
 
-def exclude(table: Table, sha256: str, by: str) -> Change:
+def exclude(table: Table, sha256: str, by: str, seen: str = "") -> Change:
     """Take an image out of every later snapshot; it keeps its labels, and its dataset type.
 
+    Args:
+        seen: `changed_at` of the image that the change was decided on; empty: whatever it is by now.
+
     Raises:
+        StaleLabelsError: somebody else has changed it since it was seen.
         CatalogueError: there is no such image.
     """
-    return _update(table, sha256, lambda image: excluded(image, by))
+    return _update(table, sha256, lambda image: excluded(image, by), seen)
 
 
 def excluded(image: CatalogueImage, by: str) -> CatalogueImage:
@@ -107,10 +111,14 @@ def excluded(image: CatalogueImage, by: str) -> CatalogueImage:
     return image if image.status == "excluded" else replace(image, status="excluded", changed_by=by)
 
 
-def restore(table: Table, sha256: str, by: str) -> Change:
+def restore(table: Table, sha256: str, by: str, seen: str = "") -> Change:
     """Take an excluded image back, with the labels that it has; nothing if it was not excluded.
 
+    Args:
+        seen: as `exclude` has it.
+
     Raises:
+        StaleLabelsError: somebody else has changed it since it was seen.
         CatalogueError: there is no such image.
     """
 
@@ -119,11 +127,17 @@ def restore(table: Table, sha256: str, by: str) -> Change:
             return image
         return replace(image, status=_status(image), changed_by=by)
 
-    return _update(table, sha256, restored)
+    return _update(table, sha256, restored, seen)
 
 
 def relabel(  # noqa: PLR0917 an image, what is on it, and who says so
-    table: Table, sha256: str, kind: Kind, labels: tuple[str, ...], boxes: tuple[Box, ...], by: str
+    table: Table,
+    sha256: str,
+    kind: Kind,
+    labels: tuple[str, ...],
+    boxes: tuple[Box, ...],
+    by: str,
+    seen: str = "",
 ) -> Change:
     """Say what is on an image: later annotations change it again, folders no longer do.
 
@@ -132,11 +146,13 @@ def relabel(  # noqa: PLR0917 an image, what is on it, and who says so
     Args:
         labels: image-level labels; empty of a detection.
         boxes: in pixels; they have to fit the image (manifests.check_fits). Empty of a classification.
+        seen: as `exclude` has it.
 
     Raises:
+        StaleLabelsError: somebody else has changed it since it was seen.
         CatalogueError: there is no such image.
     """
-    return _update(table, sha256, lambda image: relabelled(image, kind, labels, boxes, by))
+    return _update(table, sha256, lambda image: relabelled(image, kind, labels, boxes, by), seen)
 
 
 def relabelled(
@@ -163,6 +179,52 @@ def marked_empty(image: CatalogueImage, kind: Kind, by: str) -> CatalogueImage:
     """
     empty = relabelled(image, kind, (), (), by)
     return replace(empty, kind=kind, status=catalogue_images.unless_excluded(image, "labelled"))
+
+
+def mark_empty(table: Table, sha256: str, kind: Kind, by: str, seen: str = "") -> Change:
+    """Say that nothing on an image has a label, as `marked_empty` does.
+
+    Args:
+        seen: as `exclude` has it.
+
+    Raises:
+        StaleLabelsError: somebody else has changed it since it was seen.
+        CatalogueError: there is no such image.
+    """
+    return _update(table, sha256, lambda image: marked_empty(image, kind, by), seen)
+
+
+def rename(  # noqa: PLR0917 an image, what is on it, and who says so
+    table: Table, sha256: str, old: str, new: str, by: str, seen: str = ""
+) -> Change:
+    """Give an image another label in the place of one that it has; boxes stay where they are.
+
+    Args:
+        seen: as `exclude` has it.
+
+    Raises:
+        StaleLabelsError: somebody else has changed it since it was seen, or it does not have the label.
+        CatalogueError: there is no such image.
+    """
+
+    def changed(image: CatalogueImage) -> CatalogueImage:
+        if new in image.label_names and old not in image.label_names:
+            return image
+        if old not in image.label_names:
+            raise StaleLabelsError(f"{image.id} does not have the label {old}")
+        return renamed(image, old, new, by)
+
+    return _update(table, sha256, changed, seen)
+
+
+def renamed(image: CatalogueImage, old: str, new: str, by: str) -> CatalogueImage:
+    """The image as `rename` makes it; itself without the old label."""
+    if old not in image.label_names or image.kind is None:
+        return image
+    names = tuple(new if label == old else label for label in image.labels)
+    boxes = (replace(box, label=new) if box.label == old else box for box in image.boxes)
+    # Two boxes of labels that are one now may be of one object.
+    return relabelled(image, image.kind, names, tuple(dict.fromkeys(boxes)), by)
 
 
 def correct(table: Table, sha256: str, before: str | Box | None, after: str | Box | None, by: str) -> Change:
@@ -204,18 +266,20 @@ def past_labels(table: Table, image: CatalogueImage) -> list[PastLabels]:
     return history.read(table, image.sha256, image.revision)
 
 
-def undo(table: Table, sha256: str, by: str, revision: int | None = None) -> Change:
+def undo(table: Table, sha256: str, by: str, revision: int | None = None, seen: str = "") -> Change:
     """Give an image the status and labels back that it had before their last change.
 
     It counts as a person's change, made now; undone again, it is taken back.
 
     Args:
         revision: of the state to go back to; None: the one before the image's own.
+        seen: as `exclude` has it.
 
     Raises:
+        StaleLabelsError: somebody else has changed it since it was seen.
         CatalogueError: there is no such image, or no such state on record.
     """
-    return _update(table, sha256, lambda image: reverted(image, _past(table, image, revision), by))
+    return _update(table, sha256, lambda image: reverted(image, _past(table, image, revision), by), seen)
 
 
 def _past(table: Table, image: CatalogueImage, revision: int | None) -> PastLabels:
@@ -235,7 +299,9 @@ def reverted(image: CatalogueImage, past: PastLabels, by: str) -> CatalogueImage
     return replace(back, status=past.status, kind=past.kind, conflict_reason=past.conflict_reason)
 
 
-def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage]) -> Change:
+def _update(
+    table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage], seen: str = ""
+) -> Change:
     def changed(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:
             raise CatalogueError(f"there is no {catalogue_images.image_id(sha256)}")
@@ -244,9 +310,23 @@ def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], Catalo
                 f"{image.id} is too large to be trained with, and its {len(image.tiles)} tiles are images of"
                 " their own: change those, or upload an annotation of the whole image"
             )
+        if seen and image.changed_at != seen:
+            return _again_or_stale(image, change)
         return change(image)
 
     return catalogue_images.update_image(table, sha256, changed)
+
+
+def _again_or_stale(
+    image: CatalogueImage, change: Callable[[CatalogueImage], CatalogueImage]
+) -> CatalogueImage:
+    """The image as it is, if the change was made already: its answer may have been lost on the way."""
+    if catalogue_images.labelling(change(image)) == catalogue_images.labelling(image):
+        return image
+    who = image.changed_by or "an upload"
+    raise StaleLabelsError(
+        f"{who} changed this image on {clock.minute(image.changed_at)}, after you opened it: look at it again"
+    )
 
 
 def _status(image: CatalogueImage) -> Status:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from lambdas.domain.catalogue import history, snapshot_rows
+from lambdas.domain.catalogue import history, label_entries, snapshot_rows
 from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.snapshot_rows import Row
 from lambdas.domain.images.files import Format
@@ -220,31 +220,46 @@ def update_image(
         after = change(before)
         if after == before:
             return Change(before, after)
-        _record_past(table, before, after)
-        after = _stamped(before, after)
+        after = _prepared(table, before, after)
         unchanged = Attr("revision").eq(before.revision) if before else Attr("id").not_exists()
         if put_if(table, as_item(after), unchanged):
+            label_entries.delete(table, sha256, _labels_gone(before, after), after.revision)
             return Change(before, after)
     raise CatalogueError(f"{image_id(sha256)}: written by too many others at once")
 
 
-def put_request(table: Table, before: CatalogueImage, after: CatalogueImage) -> dict[str, Any] | None:
-    """The same update as one part of a transaction, which fails if somebody else was quicker; None if it
+def put_requests(table: Table, before: CatalogueImage, after: CatalogueImage) -> list[dict[str, Any]]:
+    """The same update as parts of a transaction, which fails if somebody else was quicker; none if it
     changes nothing. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 
     The history has the labels before as soon as this returns: they are a fact, whatever the transaction does.
     """
     if after == before:
-        return None
-    _record_past(table, before, after)
-    return {
+        return []
+    after = _prepared(table, before, after)
+    put = {
         "Put": {
             "TableName": table.name,
-            "Item": as_item(_stamped(before, after)),
+            "Item": as_item(after),
             "ConditionExpression": "revision = :seen",
             "ExpressionAttributeValues": {":seen": before.revision},
         }
     }
+    gone = _labels_gone(before, after)
+    return [put, *(label_entries.delete_request(table, after.sha256, label) for label in gone)]
+
+
+def _prepared(table: Table, before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:
+    """The image as it is to be written, with all written that has to be there before it."""
+    _record_past(table, before, after)
+    after = _stamped(before, after)
+    if labelling(before) != labelling(after):
+        label_entries.put(table, after.sha256, after.label_names, after.changed_at, after.revision)
+    return after
+
+
+def _labels_gone(before: CatalogueImage | None, after: CatalogueImage) -> list[str]:
+    return sorted(set(before.label_names) - set(after.label_names)) if before else []
 
 
 def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:

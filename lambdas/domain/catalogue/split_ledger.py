@@ -60,11 +60,11 @@ class Ledger:
         """Of the bucket that was asked for last: images are looked up in the order of their hashes."""
 
     @classmethod
-    def read(cls, table: Table) -> Ledger:
-        """Read the whole ledger."""
+    def read(cls, table: Table, buckets: Sequence[str] = BUCKETS) -> Ledger:
+        """Read the ledger, or these buckets of it."""
         items: dict[str, dict[str, Any]] = {}
-        for begin in range(0, len(BUCKETS), _BATCH):
-            asked = [{"id": _id(bucket)} for bucket in BUCKETS[begin : begin + _BATCH]]
+        for begin in range(0, len(buckets), _BATCH):
+            asked = [{"id": _id(bucket)} for bucket in buckets[begin : begin + _BATCH]]
             for item in batch_get(table, asked):
                 items[str(item["id"])[-2:]] = item
         return cls(items)

@@ -282,15 +282,19 @@ def overview(
     shown: Sequence[Rectangle] = (),
 ) -> bytes:
     """The whole image scaled down to a size, as `cut` gives a tile."""
+    small = scaled(image.pixels, image.turn, size)
+    return encode(_painted(small, hidden, shown), image.pixels.info.get("icc_profile"))
+
+
+def scaled(pixels: Image, turn: int, size: tuple[int, int]) -> Image:
+    """An image in 8 bits of grey or of three colours each, upright and scaled down to a size."""
     from PIL.Image import Resampling  # noqa: PLC0415
 
-    stored = size[::-1] if image.turn in exif.QUARTER_TURNS else size
-    pixels = image.pixels
+    stored = size[::-1] if turn in exif.QUARTER_TURNS else size
     if pixels.mode not in ("RGB", "L", "RGBA", "CMYK"):
         # Palettes and bits cannot be averaged. They have a byte for each pixel, so that this is bounded.
         pixels = _plain(pixels)
-    small = exif.upright(_plain(pixels.resize(stored, Resampling.BOX)), image.turn)
-    return encode(_painted(small, hidden, shown), image.pixels.info.get("icc_profile"))
+    return exif.upright(_plain(pixels.resize(stored, Resampling.BOX)), turn)
 
 
 def _painted(image: Image, hidden: Sequence[Rectangle], shown: Sequence[Rectangle]) -> Image:

@@ -22,7 +22,7 @@ from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.images import ORIGINALS, CatalogueImage, Change
 from lambdas.domain.images import files as image_files
-from lambdas.domain.images import tile_labels, tiles
+from lambdas.domain.images import thumbnails, tile_labels, tiles
 from lambdas.domain.images.files import ImageFacts
 from lambdas.domain.images.tile_choice import Part
 from lambdas.domain.images.tile_labels import LabelledTile, LabelledTiles
@@ -203,6 +203,7 @@ def _register(  # noqa: PLR0917 clients, and what to register
     data = _encoded(image, tile)
     sha256 = hashlib.sha256(data).hexdigest()
     key = image_files.registered_key(sha256, "JPEG")
+    thumbnails.put(s3, bucket, sha256, thumbnails.of_file(data))
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType="image/jpeg", IfNoneMatch="*")
     except ClientError as error:

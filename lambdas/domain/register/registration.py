@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage, new_image
-from lambdas.domain.images import exif, tiles
+from lambdas.domain.images import exif, thumbnails, tiles
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import ImageFacts, UnusableImageError
 from lambdas.domain.images.opening import open_image
@@ -70,8 +70,8 @@ def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> Catalogue
     """
     arrival, opened = arrivals.open_object(s3, arrival)
     with closing(opened["Body"]):
-        facts = _inspect(arrival, opened)
-    _store(s3, arrival, facts, facts.key)
+        facts, thumbnail = _inspect(arrival, opened)
+    _store(s3, arrival, facts, facts.key, thumbnail)
     change = catalogue_images.update_image(
         table,
         facts.sha256,
@@ -93,7 +93,7 @@ def _register(
     try:
         folder_label = _folder_label(arrival.key)
         try:
-            facts = _inspect(arrival, opened)
+            facts, thumbnail = _inspect(arrival, opened)
         except UnusableImageError as error:
             if error.reason not in tiles.TOO_LARGE:
                 raise
@@ -104,7 +104,7 @@ def _register(
         changed = annotation_matching.add_lost(s3, table, arrival, at)
         outcome = rejections.reject(s3, arrival, error.reason, error.detail)
         return replace(outcome, labels_changed=changed)
-    return _register_image(s3, table, arrival, at, folder_label, facts)
+    return _register_image(s3, table, arrival, at, folder_label, facts, facts.key, thumbnail)
 
 
 def _folder_label(key: str) -> str | None:
@@ -132,10 +132,10 @@ def _register_image(  # noqa: PLR0917 clients, and all that is known of the obje
     at: str,
     folder_label: str | None,
     facts: ImageFacts,
-    key: str = "",
+    key: str,
+    thumbnail: bytes,
 ) -> Outcome:
-    key = key or facts.key
-    _store(s3, arrival, facts, key)
+    _store(s3, arrival, facts, key, thumbnail)
     change = catalogue_images.update_image(
         table,
         facts.sha256,
@@ -160,13 +160,15 @@ def _register_original(  # noqa: PLR0917 clients, and all that is known of the o
     """Register an image that is too large to be trained with, and its tiles."""
     with originals.opened(s3, arrival, cutting) as (facts, image):
         key = originals.key_of(facts)
-        outcome = _register_image(s3, table, arrival, at, folder_label, facts, key)
+        thumbnail = thumbnails.of_pixels(image.pixels, image.turn)
+        outcome = _register_image(s3, table, arrival, at, folder_label, facts, key, thumbnail)
         cut = originals.cut(s3, table, arrival.bucket, facts.sha256, image, cutting)
     return replace(outcome, unlabelled=cut.unlabelled, labels_changed=cut.labels_changed)
 
 
-def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts, key: str) -> None:
-    """Put the image under its content address, unless it lies there already."""
+def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts, key: str, thumbnail: bytes) -> None:
+    """Put the image under its content address, unless it lies there already; its thumbnail first."""
+    thumbnails.put(s3, arrival.bucket, facts.sha256, thumbnail)
     try:
         s3.copy_object(
             CopySource=arrival.version,  # pyrefly: ignore[bad-argument-type]
@@ -192,11 +194,12 @@ def inspect_upright(data: bytes) -> ImageFacts:
     return _upright(image_files.inspect(data), data)
 
 
-def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> ImageFacts:
+def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> tuple[ImageFacts, bytes]:
+    """What is known of the image, and its thumbnail."""
     image_files.check_bytes(arrival.size)
     data = opened["Body"].read()
     try:
-        return _upright(image_files.inspect(data), data)
+        return _upright(image_files.inspect(data), data), thumbnails.of_file(data)
     except UnusableImageError as error:
         if error.reason == "not_an_image":
             suffixes = ", *".join(annotation_files.SUFFIXES)

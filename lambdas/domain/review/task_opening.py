@@ -169,6 +169,23 @@ class Opener:
             raise DeskError("this image is being reviewed already: its open task is under Tasks")
         return task
 
+    def open_again(self, image: CatalogueImage, by: str) -> Task:
+        """Open a task for an image that somebody wants reviewed, with the labels that it has.
+
+        Raises:
+            DeskError: images are not reviewed here, this one cannot be, or it is being reviewed already.
+        """
+        if self._tuning.review_route == "none":
+            raise DeskError("images are not reviewed here: review_route is none")
+        if image.is_original:
+            raise DeskError("the image is too large to be reviewed: its tiles are images of their own")
+        if image.status == "excluded":
+            raise DeskError("the image is excluded: restore it first")
+        task = self._open_again(image, image.kind or self.kind(), f"sent to review by {by}")
+        if task is None:
+            raise DeskError("this image is being reviewed already: its open task is under Tasks")
+        return task
+
     def _open_again(self, image: CatalogueImage, kind: Kind, why: str) -> Task | None:
         """Open a task for an image that has labels, to have them corrected."""
         return self._open(image, "requested", kind, _labels_of(image, kind), why=why)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from lambdas.domain.review.desk.limits import MAX_REASON, Verdict
 from lambdas.domain.review.desk.task import Answer, Task
 from lambdas.domain.shared import clock, manifests
-from lambdas.domain.shared.annotation import Annotation, Box
+from lambdas.domain.shared.annotation import Annotation, Box, Kind
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.frozen import frozen
 
@@ -50,10 +50,9 @@ def check_submission(
     Raises:
         InvalidAnswerError: it contradicts itself, or does not fit the image.
     """
-    for number, box in enumerate(submission.boxes):
-        _check_box(box, f"boxes[{number}]", task, labels)
-    for label in submission.labels:
-        _check_label(label, "labels", labels)
+    check_content(
+        submission.boxes, submission.labels, kind=task.kind, size=(task.width, task.height), usable=labels
+    )
     _check_agreement(submission, task)
     return Answer(
         reviewer=reviewer,
@@ -71,21 +70,35 @@ def _check_agreement(submission: Submission, task: Task) -> None:
     verdict, boxes, labels = submission.verdict, submission.boxes, submission.labels
     if verdict != "labelled" and (boxes or labels):
         raise InvalidAnswerError("verdict", f"verdict {verdict} comes without boxes and labels")
-    if task.kind == "detection" and labels:
-        raise InvalidAnswerError("labels", "this task asks for boxes, not for labels of the whole image")
-    if task.kind == "classification" and boxes:
-        raise InvalidAnswerError("boxes", "this task asks for labels of the whole image, not for boxes")
     if verdict == "labelled" and not (boxes or labels):
         raise InvalidAnswerError("verdict", "nothing is labelled: say nothing if there is nothing to label")
+
+
+def check_content(
+    boxes: Sequence[Box], labels: Sequence[str], *, kind: Kind, size: tuple[int, int], usable: Collection[str]
+) -> None:
+    """Check what is to be on an image of this size (width and height in pixels).
+
+    Raises:
+        InvalidAnswerError: it is not of this kind, does not fit the image, or has a label that is not usable.
+    """
+    for number, box in enumerate(boxes):
+        _check_box(box, f"boxes[{number}]", size, usable)
+    for label in labels:
+        _check_label(label, "labels", usable)
+    if kind == "detection" and labels:
+        raise InvalidAnswerError("labels", "boxes are asked for, not labels of the whole image")
+    if kind == "classification" and boxes:
+        raise InvalidAnswerError("boxes", "labels of the whole image are asked for, not boxes")
     if len(set(boxes)) < len(boxes):
         raise InvalidAnswerError("boxes", "two boxes are the same: delete one")
 
 
-def _check_box(box: Box, field: str, task: Task, labels: Collection[str]) -> None:
+def _check_box(box: Box, field: str, size: tuple[int, int], labels: Collection[str]) -> None:
     _check_label(box.label, f"{field}.label", labels)
     if box.width <= 0 or box.height <= 0:
         raise InvalidAnswerError(field, "a box is at least one pixel wide and high")
-    problem = manifests.check_fits(Annotation("", "", "detection", boxes=(box,)), task.width, task.height)
+    problem = manifests.check_fits(Annotation("", "", "detection", boxes=(box,)), *size)
     if problem:
         raise InvalidAnswerError(field, problem[1])
 

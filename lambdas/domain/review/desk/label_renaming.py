@@ -9,7 +9,6 @@ it later: then the renaming is taken again.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -120,14 +119,7 @@ def _relabel(catalogue: Table, sha256: str, old: str, new: str, by: str) -> bool
     def renamed(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:
             raise ApiError(409, "conflict", f"image {sha256} is gone; begin again")
-        if old not in image.label_names or image.kind is None:
-            return image
-        names = tuple(new if label == old else label for label in image.labels)
-        boxes = (replace(box, label=new) if box.label == old else box for box in image.boxes)
-        # Two boxes of labels that are one now may be of one object.
-        return curation.relabelled(
-            image, image.kind, names, tuple(dict.fromkeys(boxes)), f"{by}, who renamed {old} to {new}"
-        )
+        return curation.renamed(image, old, new, f"{by}, who renamed {old} to {new}")
 
     change = catalogue_images.update_image(catalogue, sha256, renamed)
     return change.labels_changed

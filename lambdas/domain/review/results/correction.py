@@ -70,7 +70,7 @@ def _replace_result(resolver: Resolver, task: Task, corrected: Task, reviewer: R
             " ask an administrator to reopen the task"
         )
     done = replace(corrected, outcome=after.verdict, revision=task.revision + 1)
-    learnt = catalogue_images.put_request(
+    learnt = catalogue_images.put_requests(
         resolver.catalogue, image, resolution.relabelled(_restored(image, before), corrected, after)
     )
     iou = resolver.tuning.review_iou
@@ -81,7 +81,7 @@ def _replace_result(resolver: Resolver, task: Task, corrected: Task, reviewer: R
         {"Update": add_request(resolver.table.table.name, id, part, values)}
         for (id, part), values in counted.items()
     ]
-    parts = [resolution.put_request(resolver.table, task, done), *([learnt] if learnt else []), *updates]
+    parts = [resolution.put_request(resolver.table, task, done), *learnt, *updates]
     return None if resolver.write(parts) else done
 
 

@@ -98,14 +98,12 @@ class Resolver:
         ]
         for attempt in range(TRANSACTION_ATTEMPTS):
             image = catalogue_images.get_image(self.catalogue, task.image)
-            done, learnt = _done(task, result), None
+            done, learnt = _done(task, result), list[dict[str, Any]]()
             if image is None:
                 done = replace(done, state="given_back", why=f"image {task.image} is not in the catalogue")
             else:
-                learnt = catalogue_images.put_request(self.catalogue, image, relabelled(image, task, result))
-            reasons = self.write(
-                [put_request(self.table, task, done), *([learnt] if learnt else []), *updates]
-            )
+                learnt = catalogue_images.put_requests(self.catalogue, image, relabelled(image, task, result))
+            reasons = self.write([put_request(self.table, task, done), *learnt, *updates])
             if not reasons:
                 return done
             if reasons[0] == UNMET:

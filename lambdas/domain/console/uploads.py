@@ -1,0 +1,225 @@
+"""Uploads from the browser: straight into incoming/ of the data bucket, by links to just the object.
+
+A file of more than PART_BYTES is sent in parts, so that what was sent is kept where a connection breaks or
+the page is closed. What the catalogue has already is not sent again.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.images.tiles import MAX_FILE_BYTES
+from lambdas.domain.register.annotation_files import SUFFIXES
+from lambdas.domain.register.arrivals import ANNOTATIONS, LABELED, UNLABELED
+from lambdas.domain.register.conversion import MAX_FILE_BYTES as MAX_ANNOTATION_BYTES
+from lambdas.domain.shared import annotation
+from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+PART_BYTES = 8 * 1024 * 1024
+"""S3 takes parts of 5 MiB or more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+MAX_KEY_BYTES = 900
+"""Of S3's 1,024; what is rejected lies under a longer key."""
+URL_SECONDS = 3600
+_MAX_LINKS = 50
+"""Links to parts that one answer has."""
+IMAGES = (".jpg", ".jpeg", ".png")
+_UPLOADED = re.compile(r"incoming/(?:unlabeled|labeled|annotations)/.+")
+
+
+@frozen
+class Wanted:
+    """A file that somebody wants to upload."""
+
+    name: str
+    """With the folders that it was chosen with."""
+    size: int
+    sha256: str = ""
+    """Of an image; empty of an annotation file."""
+    label: str = ""
+    """Of the whole image; empty if none is known."""
+
+
+@frozen
+class Planned:
+    """What is to be done with a file."""
+
+    key: str
+    """Where it goes; empty if it goes nowhere."""
+    known: bool = False
+    """Whether the catalogue has it, with the label."""
+    problem: str = ""
+    """Why it cannot be uploaded."""
+
+    @property
+    def is_sent(self) -> bool:
+        return bool(self.key) and not self.known
+
+
+@frozen
+class Part:
+    """A part that has not been sent."""
+
+    number: int
+    url: str
+
+
+@frozen
+class Multipart:
+    """A file that is being sent in parts."""
+
+    upload_id: str
+    missing: tuple[Part, ...]
+    """The first of them."""
+    left: int
+    """How many are missing."""
+
+
+def plan(table: Table, files: Sequence[Wanted]) -> list[Planned]:
+    """What is to be done with each of the files, in their order."""
+    planned = [_planned(file) for file in files]
+    hashes = dict.fromkeys(file.sha256 for file in files if file.sha256)
+    ids = [catalogue_images.image_id(sha256) for sha256 in hashes]
+    known = {
+        image.sha256: image
+        for begin in range(0, len(ids), catalogue_images.MAX_BATCH)
+        for image in catalogue_images.get_images(table, ids[begin : begin + catalogue_images.MAX_BATCH])
+    }
+    for place, file in enumerate(files):
+        image = known.get(file.sha256)
+        if image and planned[place].key and (not file.label or file.label in image.label_names):
+            planned[place] = Planned(planned[place].key, known=True)
+    return planned
+
+
+def _planned(file: Wanted) -> Planned:
+    try:
+        return Planned(_key(file))
+    except ValueError as error:
+        return Planned("", problem=str(error))
+
+
+def _key(file: Wanted) -> str:
+    """Where a file goes.
+
+    Raises:
+        ValueError: it cannot be taken; the message says why.
+    """
+    name = unicodedata.normalize("NFC", file.name).strip("/")
+    is_annotation = name.lower().endswith(SUFFIXES)
+    if not is_annotation and not name.lower().endswith(IMAGES):
+        raise ValueError("neither a JPEG or PNG image nor an annotation file")
+    most = MAX_ANNOTATION_BYTES if is_annotation else MAX_FILE_BYTES
+    if not 0 < file.size <= most:
+        raise ValueError(f"{file.size} bytes; from 1 to {most} are taken")
+    if any(unicodedata.category(character)[0] == "C" for character in name) or ".." in name.split("/"):
+        raise ValueError("its name has control characters, or leads out of its folder")
+    key = (ANNOTATIONS if is_annotation else _folder(file.label)) + name
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise ValueError("its name is too long")
+    return key
+
+
+def _folder(label: str) -> str:
+    if not label:
+        return UNLABELED
+    label = annotation.clean_label(label)
+    if "/" in label:
+        raise ValueError(f"the label {label} has a slash, which a folder cannot have: use an annotation file")
+    return f"{LABELED}{label}/"
+
+
+def link(signer: S3Client, bucket: str, key: str, content_type: str, size: int) -> str:
+    """An address to which just this object can be sent, of this size."""
+    return signer.generate_presigned_url(
+        "put_object",
+        Params={"Bucket": bucket, "Key": key, "ContentType": content_type, "ContentLength": size},
+        ExpiresIn=URL_SECONDS,
+    )
+
+
+def parts(  # noqa: PLR0917 clients, and what is sent
+    s3: S3Client, signer: S3Client, bucket: str, key: str, size: int, upload_id: str, content_type: str
+) -> Multipart:
+    """Begin to send a file in parts, or go on with it: links to those that are missing.
+
+    Args:
+        upload_id: empty: it is begun.
+
+    Raises:
+        ApiError: nothing is being sent to that key under this id any more.
+    """
+    _check(key, size)
+    sent = dict[int, int]()
+    if upload_id:
+        sent = _sent(s3, bucket, key, upload_id)
+    else:
+        begun = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)
+        upload_id = begun["UploadId"]
+    missing = [number for number, bytes in _sizes(size).items() if sent.get(number) != bytes]
+    links = (
+        Part(
+            number,
+            signer.generate_presigned_url(
+                "upload_part",
+                Params={"Bucket": bucket, "Key": key, "UploadId": upload_id, "PartNumber": number},
+                ExpiresIn=URL_SECONDS,
+            ),
+        )
+        for number in islice(missing, _MAX_LINKS)
+    )
+    return Multipart(upload_id, tuple(links), len(missing))
+
+
+def complete(s3: S3Client, bucket: str, key: str, size: int, upload_id: str) -> None:
+    """Make one object of the parts that were sent.
+
+    Raises:
+        ApiError: parts are missing, or nothing is being sent under this id; any more, if it was completed.
+    """
+    _check(key, size)
+    listed = _listed(s3, bucket, key, upload_id)
+    sent = {int(part["PartNumber"]): int(part["Size"]) for part in listed}
+    missing = [number for number, bytes in _sizes(size).items() if sent.get(number) != bytes]
+    if missing:
+        raise ApiError(409, "conflict", f"{len(missing)} parts of the file were not sent yet: send them")
+    etags: list[Any] = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in listed]
+    s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": etags})
+
+
+def _check(key: str, size: int) -> None:
+    if not _UPLOADED.fullmatch(key) or len(key.encode()) > MAX_KEY_BYTES:
+        raise ApiError(422, "bad_request", "key is what the plan of the upload gave", "key")
+    if not PART_BYTES < size <= MAX_ANNOTATION_BYTES:
+        raise ApiError(422, "bad_request", f"files of more than {PART_BYTES} bytes are sent in parts", "size")
+
+
+def _sizes(size: int) -> dict[int, int]:
+    """The size of every part, by its number."""
+    count = -(-size // PART_BYTES)
+    return {number: min(PART_BYTES, size - (number - 1) * PART_BYTES) for number in range(1, count + 1)}
+
+
+def _sent(s3: S3Client, bucket: str, key: str, upload_id: str) -> dict[int, int]:
+    return {int(part["PartNumber"]): int(part["Size"]) for part in _listed(s3, bucket, key, upload_id)}
+
+
+def _listed(s3: S3Client, bucket: str, key: str, upload_id: str) -> list[Mapping[str, Any]]:
+    try:
+        pages = s3.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload_id)
+        return [part for page in pages for part in page.get("Parts", [])]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchUpload", "InvalidArgument"):
+            raise ApiError(410, "gone", "this upload has ended: begin it again") from error
+        raise
