@@ -293,7 +293,7 @@ CASES = {
     ),
     "GET /api/label-issues": Case(
         "/api/label-issues?version=v1",
-        members={"version", "issues", "total", "answered", "next"},
+        members={"version", "issues", "total", "answered", "kept", "training_images", "test_images", "next"},
         each="issues",
         of_each={"id", "issue_type", "mistakenness", "image", "before", "after", "others"},
     ),
