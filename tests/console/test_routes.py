@@ -295,7 +295,8 @@ CASES = {
         "/api/label-issues?version=v1",
         members={"version", "issues", "total", "answered", "kept", "training_images", "test_images", "next"},
         each="issues",
-        of_each={"id", "issue_type", "mistakenness", "image", "before", "after", "others"},
+        of_each={"id", "issue_type", "mistakenness", "image", "before", "after", "others"}
+        | {"dataset", "seen_by", "twin", "kept"},
     ),
     "PUT /api/label-issues/{issue}": Case(
         "/api/label-issues/{issue}",
