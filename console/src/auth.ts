@@ -85,7 +85,7 @@ export async function startAuth(): Promise<void> {
 }
 
 async function finishSignIn(): Promise<void> {
-  let back = '/review'
+  let back = '/'
   try {
     user = await userManager().signinRedirectCallback()
     back = typeof user.state === 'string' ? user.state : back
@@ -134,8 +134,7 @@ export function signInNeeded(): never {
 }
 
 export async function startSignIn(): Promise<void> {
-  const here = location.pathname === '/' ? '/review' : location.pathname
-  await userManager().signinRedirect({ state: here })
+  await userManager().signinRedirect({ state: location.pathname })
 }
 
 const signOutActions = new Set<() => Promise<unknown>>()

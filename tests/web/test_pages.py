@@ -36,7 +36,7 @@ def test_the_home_page_leads_to_what_waits(site: Site) -> None:
     page.get_by_role("link", name="See what changed").click()
     expect(page.get_by_role("heading", name="Production", exact=True)).to_be_visible()
     expect(page.get_by_role("img", name="Precision in production over time")).to_be_visible()
-    sides = [page.get_by_role("region", name=name) for name in ("Arrived", "Test images")]
+    sides = [page.get_by_role("region", name=name, exact=True) for name in ("Arrived", "Test images")]
     for side in sides:
         expect(side.get_by_role("img")).to_have_count(6)
     page.get_by_role("link", name="LabelLoop").click()
@@ -280,7 +280,7 @@ def home(page: Page) -> Iterator[str]:
     yield "home"
     page.get_by_role("link", name="Pictures").click()
     expect(page.get_by_role("heading", name="Labels, weakest first")).to_be_visible()
-    expect(page.get_by_role("region", name="Test images").get_by_role("img")).to_have_count(6)
+    expect(page.get_by_role("region", name="Test images", exact=True).get_by_role("img")).to_have_count(6)
     yield "a version in production"
 
 
