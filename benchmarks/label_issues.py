@@ -275,12 +275,15 @@ def _print(name: str, shown: Shown) -> None:
     print(f"  {dict(sorted(types.items()))}; {WANTED:.0%} in the first tenth is {verdict}", flush=True)
 
 
-def show(name: str, found: Trained) -> None:
+def show(name: str, trained: Trained) -> None:
     """Print the figures of a detector."""
     _print(
-        f"{name}, F1 {found.f1:.3f} by the labels with errors, its evaluation of test images", found.tested
+        f"{name}, F1 {trained.f1:.3f} by the labels with errors, its evaluation of test images",
+        trained.tested,
     )
-    _print(f"{name}, all images as a run keeps them, {found.seconds:.0f} s of a processor", found.everything)
+    _print(
+        f"{name}, all images as a run keeps them, {trained.seconds:.0f} s of a processor", trained.everything
+    )
 
 
 def measure(

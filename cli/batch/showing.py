@@ -122,11 +122,11 @@ def follow(deployment: Deployment, console: Console, name: str, execution: str =
         CommandError: its execution has ended before it could begin.
     """
     batch = _begun(deployment, name, execution) if execution else one(deployment, name)
-    said = ""
+    shown = ""
     while batch.is_live and batch.state == "waking":
-        if (words := batch.waits_for or "its model version") != said:
+        if (words := batch.waits_for or "its model version") != shown:
             console.print(f"{name} waits for {words}", markup=False)
-            said = words
+            shown = words
         time.sleep(POLL_SECONDS)
         batch = one(deployment, name)
     with meter(console, f"{name}: asking {batch.version}", batch.total) as progress:

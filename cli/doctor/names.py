@@ -113,12 +113,12 @@ class Project:
 
 def look_at_project(account: Account) -> Findings:
     projects = account.client("rekognition").describe_projects(ProjectNames=[account.name])
-    found = [project["ProjectArn"] for project in projects["ProjectDescriptions"]]
+    arns = [project["ProjectArn"] for project in projects["ProjectDescriptions"]]
     tags: dict[str, str] = {}
-    if found:
-        tags = account.client("rekognition").list_tags_for_resource(ResourceArn=found[0])["Tags"]
+    if arns:
+        tags = account.client("rekognition").list_tags_for_resource(ResourceArn=arns[0])["Tags"]
     own = outputs_of(find_stack(account)).get("ProjectArn", "")
-    return [judge_project(account.name, Project(found[0], tags) if found else None, own)]
+    return [judge_project(account.name, Project(arns[0], tags) if arns else None, own)]
 
 
 def judge_project(name: str, project: Project | None, own: str) -> Finding:

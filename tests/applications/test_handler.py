@@ -65,7 +65,7 @@ def test_an_image_is_answered_kept_and_stored(asked: Asked) -> None:
     assert kept
     assert asked.world.s3.get_object(Bucket=BUCKET, Key=kept.key)["Body"].read() == IMAGE
     assert asked.ask(f"GET /v1/detections/{document['id']}").document == document
-    assert asked.told == [(LINE, "use")]
+    assert asked.serve_requests == [(LINE, "use")]
 
 
 def test_a_detection_asks_as_little_of_aws_as_is_told(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -567,11 +567,11 @@ def test_a_champion_that_sleeps_is_503_and_wakes_where_the_policy_says_so(asked:
         "champion_sleeps",
         True,
     )
-    assert asked.told == []
+    assert asked.serve_requests == []
     asked.world.tune(serving_policy="demand")
     answer = asked.detect(IMAGE)
     assert (answer.status, answer.code, int(answer.headers["Retry-After"]) > 0) == (503, "asleep", True)
-    assert asked.told == [(LINE, "wake")]
+    assert asked.serve_requests == [(LINE, "wake")]
 
 
 def test_without_a_champion_it_is_503(asked: Asked) -> None:

@@ -221,7 +221,7 @@ def test_the_sweeper_ends_a_batch_whose_execution_is_dead(error: str, state: str
             world.loop_state,
             notifier(world),
             tuning=Tuning(),
-            summarise=lambda *told: ended.append(told),
+            summarise=lambda *batch: ended.append(batch),
         )
 
     assert sweep() == [NAME]
@@ -307,7 +307,7 @@ def test_a_batch_that_cannot_be_ended_keeps_the_sweeper_from_no_other(world: Wor
             world.loop_state,
             notifier(world),
             tuning=Tuning(),
-            summarise=lambda *told: None,
+            summarise=lambda *_: None,
         )
     assert not record(world).is_live
 

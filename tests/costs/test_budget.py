@@ -87,7 +87,7 @@ class Letters:
 
 def test_people_hear_of_each_threshold_once_a_month(world: World) -> None:
     letters, tuning = Letters(), Tuning(monthly_budget_usd=100)
-    told: dict[int, int] = {}
+    hours: dict[int, int] = {}
     begin = datetime(2026, 11, 2, tzinfo=UTC)
     arn = f"{PREFIX}/pets/version/v1/1700000000000"
     version = Version(arn, "v1", "RUNNING", "", None, None, 0, 1)
@@ -96,8 +96,8 @@ def test_people_hear_of_each_threshold_once_a_month(world: World) -> None:
         ledger.observe(world.loop_state, [version], at)
         percent = budget.tell(world.loop_state, tuning, at, letters)
         if percent:
-            told[percent] = hour
-    assert told == {50: 13, 80: 20, 100: 25}
+            hours[percent] = hour
+    assert hours == {50: 13, 80: 20, 100: 25}
     assert [subject for subject, _ in letters.sent] == [
         "50 percent of the budget for 2026-11 are used up",
         "80 percent of the budget for 2026-11 are used up",

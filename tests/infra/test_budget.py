@@ -17,14 +17,16 @@ def test_a_deployment_with_a_budget_and_an_address_has_one_at_aws() -> None:
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 250, "Unit": "USD"}
     assert budget["Budget"]["TimeUnit"] == "MONTHLY"
     assert budget["Budget"]["CostFilters"] == {"Service": ["Amazon Rekognition"]}
-    told = budget["NotificationsWithSubscribers"]
-    assert [(one["Notification"]["NotificationType"], one["Notification"]["Threshold"]) for one in told] == [
+    notifications = budget["NotificationsWithSubscribers"]
+    assert [
+        (one["Notification"]["NotificationType"], one["Notification"]["Threshold"]) for one in notifications
+    ] == [
         ("ACTUAL", 50),
         ("ACTUAL", 80),
         ("ACTUAL", 100),
         ("FORECASTED", 100),
     ]
-    assert {one["Subscribers"][0]["Address"] for one in told} == {built.EMAIL}
+    assert {one["Subscribers"][0]["Address"] for one in notifications} == {built.EMAIL}
 
 
 def test_without_a_budget_there_is_none() -> None:

@@ -55,11 +55,11 @@ NAMED = {
 
 def test_every_name_in_cloudfront_is_a_fixed_name_that_is_looked_at() -> None:
     region = {"Ref": "AWS::Region"}
-    found = []
+    fixed = []
     for resource in built.template()["Resources"].values():
         if members := NAMED.get(resource["Type"]):
             value = resource["Properties"]
             for member in members:
                 value = value[member]
-            found.append("".join("<region>" if part == region else part for part in value["Fn::Join"][1]))
-    assert sorted(found) == sorted(names.cloudfront_names(built.NAME, "<region>").values())
+            fixed.append("".join("<region>" if part == region else part for part in value["Fn::Join"][1]))
+    assert sorted(fixed) == sorted(names.cloudfront_names(built.NAME, "<region>").values())

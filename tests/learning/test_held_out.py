@@ -61,8 +61,8 @@ def test_a_crop_is_what_the_layer_says(
 ) -> None:
     (crop,) = _crops(0, Example(Path("a"), boxes=(CAT,)), seen_there)
     predictions = _predictions(crop, torch.tensor(scores), LABELS, set())
-    found = {one.label: (one.confidence, one.box.left) for one in predictions if one.box}
-    assert found == {label: pytest.approx(each) for label, each in expected.items()}
+    detections = {one.label: (one.confidence, one.box.left) for one in predictions if one.box}
+    assert detections == {label: pytest.approx(each) for label, each in expected.items()}
 
 
 def test_of_rare_labels_nothing_is_said() -> None:

@@ -75,10 +75,10 @@ def test_training_images_are_looked_at_by_who_has_not_learned_from_them(world: W
     leave(world, seen, {**train, **test}, "HeldOutPredictions")
     answer, kept = check(world, made)
     assert answer == {"issues": 2, "images": {"TEST": len(test), "TRAIN": len(train)}, "asked": 0}
-    found = {(one.image.key, one.dataset): one for one in kept.issues}
-    assert found.keys() == {(wrong_test, "TEST"), (wrong_train, "TRAIN")}
+    issues = {(one.image.key, one.dataset): one for one in kept.issues}
+    assert issues.keys() == {(wrong_test, "TEST"), (wrong_train, "TRAIN")}
     # A test image is a larger share of its dataset than a training image is of its own.
-    assert found[wrong_test, "TEST"].effect > found[wrong_train, "TRAIN"].effect
+    assert issues[wrong_test, "TEST"].effect > issues[wrong_train, "TRAIN"].effect
     assert world.fake.called("detect_custom_labels") == []
 
 

@@ -203,8 +203,8 @@ def test_the_quota_of_the_machine_that_trains_is_looked_at(
         "list_service_quotas": quotas(*((name, value) for value in applied)),
         "list_aws_default_service_quotas": quotas(("ml.m5.xlarge for endpoint usage", 9.0), (name, 4.0)),
     }
-    ((said, text),) = outcome(find("training machine", command.AFTER), answers)
-    assert (said, words in text) == (state, True)
+    ((severity, text),) = outcome(find("training machine", command.AFTER), answers)
+    assert (severity, words in text) == (state, True)
     answers["describe_stacks"] = {"Stacks": [STACK]}
     assert outcome(find("training machine", command.AFTER), answers) == []
 

@@ -152,7 +152,7 @@ def test_what_was_found_out_is_shown_and_written(
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reason"),
     [
         (KeyboardInterrupt(), "it was interrupted"),
         (CapReachedError("the cap of 5.00 USD is reached"), "the cap of 5.00 USD is reached"),
@@ -161,13 +161,13 @@ def test_what_was_found_out_is_shown_and_written(
     ],
 )
 def test_however_it_ends_everything_is_removed_and_what_was_answered_is_kept(
-    run: Callable[..., Result], selftest: FakeSelftest, tmp_path: Path, error: BaseException, told: str
+    run: Callable[..., Result], selftest: FakeSelftest, tmp_path: Path, error: BaseException, reason: str
 ) -> None:
     selftest.loop.breaks = error
     result = run("--yes")
     assert result.exit_code == 1
     document = json.loads((tmp_path / "out.json").read_text())
-    assert told in document["failure"]
+    assert reason in document["failure"]
     assert len(document["answers"]) == 2
     assert selftest.cleaned == 1
 
@@ -382,8 +382,10 @@ class FakeRekognition:
 
     def describe_projects(self, ProjectNames: list[str]) -> Any:
         datasets = [{"DatasetArn": arn, "Status": "CREATE_COMPLETE"} for arn in self.datasets]
-        found = self.exists and ProjectNames == ["parts-selftest"]
-        return {"ProjectDescriptions": [{"ProjectArn": "a/parts/1", "Datasets": datasets}] if found else []}
+        is_there = self.exists and ProjectNames == ["parts-selftest"]
+        return {
+            "ProjectDescriptions": [{"ProjectArn": "a/parts/1", "Datasets": datasets}] if is_there else []
+        }
 
     def get_paginator(self, operation: str) -> Any:
         return SimpleNamespace(paginate=lambda **_: self._pages())

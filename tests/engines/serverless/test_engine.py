@@ -399,8 +399,8 @@ def fails_with(bench: Bench, functions: Functions) -> tuple[str, str]:
 
 
 def test_the_functions_errors_are_those_of_detect_custom_labels(bench: Bench) -> None:
-    told = {"code": "ImageTooLargeException", "message": "it is too large"}
-    assert fails_with(bench, Functions(error=told)) == ("ImageTooLargeException", "it is too large")
+    refusal = {"code": "ImageTooLargeException", "message": "it is too large"}
+    assert fails_with(bench, Functions(error=refusal)) == ("ImageTooLargeException", "it is too large")
 
 
 def test_a_function_that_is_throttled_or_fails_is_asked_again_later(bench: Bench) -> None:

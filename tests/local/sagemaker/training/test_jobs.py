@@ -21,11 +21,11 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 folder = Path(os.environ["SM_CHANNEL_IMAGES"])
-found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+images = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 manifests = sorted(path.name for path in Path(os.environ["SM_CHANNEL_MANIFESTS"]).iterdir())
 keys = sorted(name for name in os.environ if name.startswith(("AWS_", "LABELLOOP_")))
-said = {"images": found, "manifests": manifests, "arguments": sys.argv[1:], "keys": keys}
-(Path(os.environ["SM_MODEL_DIR"]) / "model.onnx").write_text(json.dumps(said))
+inputs = {"images": images, "manifests": manifests, "arguments": sys.argv[1:], "keys": keys}
+(Path(os.environ["SM_MODEL_DIR"]) / "model.onnx").write_text(json.dumps(inputs))
 """
 
 
@@ -106,8 +106,8 @@ def test_a_script_finds_its_data_and_what_it_leaves_is_put_away(bench: Bench) ->
     assert job["BillableTimeInSeconds"] >= 1
     folder = job["ModelArtifacts"]["S3ModelArtifacts"]
     assert folder == f"s3://{BUCKET}/training/parts-v1/output/model/"
-    said = json.loads(bench.world.files[BUCKET, "training/parts-v1/output/model/model.onnx"])
-    assert said == {
+    inputs = json.loads(bench.world.files[BUCKET, "training/parts-v1/output/model/model.onnx"])
+    assert inputs == {
         "images": ["images/a.jpg", "images/c.jpg"],
         "manifests": ["images.manifest", "test.manifest", "train.manifest"],
         "arguments": ["--seconds", "5", "--version", "v1"],
