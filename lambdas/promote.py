@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from aws_lambda_powertools import Logger
@@ -91,7 +92,6 @@ def _trial(event: OfVersionOrRollback) -> Trial:
     return Trial(
         s.engine,
         s.s3,
-        s.catalogue,
         _fenced(event),
         bucket=s.bucket,
         name=event["version"],
@@ -161,7 +161,7 @@ def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def shadow_evaluate(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
     """The shadow gate: detections of challenger and champion on the same test images."""
-    verdict = _trial(event).evaluate()
+    verdict = replace(_trial(event), catalogue=services().catalogue).evaluate()
     asks = verdict.passed and not event["rollback"]
     approval_seconds = approval.seconds(services().tuning()) if asks else 0
     return {"passed": verdict.passed, "reason": verdict.reason, "approval_seconds": approval_seconds}

@@ -66,7 +66,6 @@ class Trial:
 
     engine: Engine
     s3: S3Client
-    catalogue: Table
     loop_state: FencedState
     bucket: str
     name: str
@@ -74,6 +73,8 @@ class Trial:
     rollback: bool
     """A person wants this version to serve; it only has to answer."""
     tuning: Tuning
+    catalogue: Table | None = None
+    """Where production images are looked for, if they are."""
 
     def wake_champion(self) -> str:
         """Start a champion that does not run, if the challenger needs its answers: why it was, or nothing.
@@ -153,7 +154,7 @@ class Trial:
         """Production images that people answered lately, and that neither the challenger nor the champion has
         learned from; none without a champion."""
         champion = self.loop_state.champion()
-        if champion is None or champion.version_name == self.name:
+        if champion is None or champion.version_name == self.name or self.catalogue is None:
             return []
         learned = {test.key for test in tests}
         serving = self.loop_state.version(champion.version_name)
