@@ -90,7 +90,7 @@ def test_an_alarm_says_once_what_has_changed(
     assert "mean confidence of about 69 % or less, of the test images 91 %" in letter["Message"]
     assert f"{CONSOLE}production/v1" in letter["Message"]
     known = state(world)
-    assert (known.since, known.told, known.findings[0].window) == (NOON, ("confidence",), "today")
+    assert (known.since, known.announced, known.findings[0].window) == (NOON, ("confidence",), "today")
     assert known.findings[0].p_value < 1e-9
     for hours in (0.5, 1):
         hours_later(monkeypatch, hours)
@@ -127,7 +127,7 @@ def test_an_alarm_ends_once_nothing_was_seen_for_a_week(
     assert look()["changed"] == ["confidence"], "a day without change ends nothing"
     hours_later(monkeypatch, 7 * 24)
     assert look()["changed"] == []
-    assert (state(world).since, state(world).told) == ("", ())
+    assert (state(world).since, state(world).announced) == ("", ())
 
 
 def test_a_letter_that_could_not_be_sent_is_sent_an_hour_later(

@@ -49,8 +49,8 @@ def test_only_what_people_answered_about_production_and_nobody_has_learned_count
     answered(world, "four", "cat", "incoming/unlabeled/")
     answered(world, "five", "cat", origin="annotation")
     learned = answered(world, "six", "cat")
-    found = production_images.recent(world.catalogue, 9, "classification", {learned})
-    assert [image.key for image in found] == [third, second, first], "the latest first"
+    recent = production_images.recent(world.catalogue, 9, "classification", {learned})
+    assert [image.key for image in recent] == [third, second, first], "the latest first"
     assert len(production_images.recent(world.catalogue, 2, "classification", set())) == 2
     assert production_images.recent(world.catalogue, 0, "classification", set()) == []
     assert production_images.recent(world.catalogue, 9, "detection", set()) == []

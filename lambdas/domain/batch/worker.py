@@ -257,8 +257,8 @@ class Worker:
                 " look at the bucket's policy and key"
             )
         if not unusable_images.is_unusable(error):
-            said = error.response["Error"].get("Message", code)
-            return (code, f"S3 does not give {where}: {said}") if _is_of_object(error) else None
+            message = error.response["Error"].get("Message", code)
+            return (code, f"S3 does not give {where}: {message}") if _is_of_object(error) else None
         data = self._bytes_or_none(line)
         if not unusable_images.is_at_fault(error, data):
             return "NotAccessible", (

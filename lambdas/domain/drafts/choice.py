@@ -72,8 +72,8 @@ def choose(pool: Matrix, labelled: Matrix, weights: Matrix, count: int) -> list[
     left: NDArray[np.bool_] = np.ones(len(pool), bool)
     for _ in range(min(count, len(pool))):
         own = uncertainty.diagonal()
-        told = left @ uncertainty**2 - own**2
-        gain = told / (own + PENALTY) * weights**2
+        removed = left @ uncertainty**2 - own**2
+        gain = removed / (own + PENALTY) * weights**2
         row = int(np.where(left, gain, -1.0).argmax())
         rows.append(row)
         left[row] = False

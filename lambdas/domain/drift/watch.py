@@ -75,7 +75,7 @@ class DriftState:
     """When the alarm began; empty if there is none."""
     seen_at: str = ""
     """When a change was seen last."""
-    told: tuple[str, ...] = ()
+    announced: tuple[str, ...] = ()
     """Features that people have heard of."""
 
 
@@ -102,9 +102,9 @@ class Watch:
         if before.looked_at[:_HOUR_DIGITS] == now[:_HOUR_DIGITS]:
             return before
         after = self._compared(record, before, tuning, now)
-        if new := [finding for finding in after.findings if finding.feature not in before.told]:
+        if new := [finding for finding in after.findings if finding.feature not in before.announced]:
             self._tell(after, new, tuning)
-            after = replace(after, told=tuple(finding.feature for finding in after.findings))
+            after = replace(after, announced=tuple(finding.feature for finding in after.findings))
         write_state(self.observations, after)
         return after
 
@@ -131,11 +131,11 @@ class Watch:
             since = before.since or now
             return replace(looked, findings=tuple(findings), since=since, seen_at=now)
         is_over = before.seen_at and clock.parse(now) - clock.parse(before.seen_at) >= ENDS_AFTER
-        return replace(looked, findings=(), since="", seen_at="", told=()) if is_over else looked
+        return replace(looked, findings=(), since="", seen_at="", announced=()) if is_over else looked
 
     def _tell(self, state: DriftState, new: list[Finding], tuning: Tuning) -> None:
         """Send the letter, and start a run if the settings say so; both can happen twice."""
-        is_first = not state.told
+        is_first = not state.announced
         started = self._start_run(state, tuning) if is_first and tuning.drift_starts_training else ""
         texts = "\n".join(f"- {finding.text}" for finding in new)
         page = f"{self.notifier.console}production/{quote(state.version, safe='')}"
@@ -226,7 +226,7 @@ def read_state(observations: Observations, version: str) -> DriftState:
     known = from_item(item)
     values = {member.name: known[member.name] for member in fields(DriftState) if member.name in known}
     values["findings"] = tuple(Finding(**finding) for finding in values.get("findings", ()))
-    values["told"] = tuple(values.get("told", ()))
+    values["announced"] = tuple(values.get("announced", ()))
     return DriftState(**values)
 
 

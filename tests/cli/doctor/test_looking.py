@@ -242,8 +242,8 @@ def test_the_container_that_trains_is_looked_for(images: list[Any], state: State
         return {"images": images}
 
     check = find("training container", command.AFTER)
-    ((said, text),) = outcome(check, {**WITH_SERVERLESS, "batch_get_image": batch_get_image})
-    assert (said, words in text) == (state, True)
+    ((judged, text),) = outcome(check, {**WITH_SERVERLESS, "batch_get_image": batch_get_image})
+    assert (judged, words in text) == (state, True)
     assert outcome(check, {"describe_stacks": {"Stacks": [STACK]}}) == []
 
 
@@ -261,8 +261,8 @@ def test_a_key_that_training_jobs_may_not_use_is_named(
     rules = [{"ApplyServerSideEncryptionByDefault": default}]
     answer = {"ServerSideEncryptionConfiguration": {"Rules": rules}}
     check = find("bucket's key", command.AFTER)
-    ((said, text),) = outcome(check, {**WITH_SERVERLESS, "get_bucket_encryption": answer})
-    assert (said, words in text) == (state, True)
+    ((judged, text),) = outcome(check, {**WITH_SERVERLESS, "get_bucket_encryption": answer})
+    assert (judged, words in text) == (state, True)
 
 
 def test_before_a_deployment_with_the_engine_its_machine_is_looked_at() -> None:
