@@ -46,9 +46,8 @@ class Drift(Step):
                 "CONSOLE_ADDRESS": console_address,
             },
         )
-        handler.allow(
-            "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", on=[self.table.table_arn, self._index]
-        )
+        handler.allow("dynamodb:GetItem", "dynamodb:PutItem", on=[self.table.table_arn])
+        handler.allow("dynamodb:Query", on=[self.table.table_arn, self._index])
         self.data_bucket.grant_read(handler, "training/", "evaluations/")
         project.grant_describe_versions(handler)
         handler.allow("states:StartExecution", on=[retrain])

@@ -179,7 +179,7 @@ def _fixed(account: Account) -> Iterable[tuple[str, Callable[[], bool]]]:
             .get("UserPoolId")
         ),
     )
-    for kind, wanted in cloudfront_names(name, account.region).items():
+    for kind, wanted in cloudfront_names(name, account.region):
         yield (
             f"CloudFront's {kind} {wanted}",
             lambda kind=kind, wanted=wanted: wanted in _of_cloudfront(account, kind),
@@ -204,13 +204,14 @@ def log_groups(name: str) -> list[str]:
     return [*machines, *(f"/aws/vendedlogs/apis/{name}-{api}" for api in ("console", "detection"))]
 
 
-def cloudfront_names(name: str, region: str) -> dict[str, str]:
-    """Names of a deployment that are taken in the whole account, whichever the Region, by what has them."""
-    return {
-        "function": f"{name}-pages-{region}",
-        "response headers policy": f"{name}-headers-{region}",
-        "origin access control": f"{name}-page-{region}",
-    }
+def cloudfront_names(name: str, region: str) -> list[tuple[str, str]]:
+    """Names of a deployment that are taken in the whole account, whichever the Region: what has which."""
+    return [
+        ("function", f"{name}-pages-{region}"),
+        ("function", f"{name}-thumbnails-{region}"),
+        ("response headers policy", f"{name}-headers-{region}"),
+        ("origin access control", f"{name}-page-{region}"),
+    ]
 
 
 def _of_cloudfront(account: Account, kind: str) -> set[str]:
@@ -279,7 +280,7 @@ def kept(account: Account, mine: Collection[str] = ()) -> list[str]:
 
 _BUCKETS, _TABLES = (
     "databucket|dataaccesslogs|consolesite",
-    ("LoopStateLoop|RegisterCatalogue|ReviewTasks|ApplicationsD(irectory|etections)"),
+    ("LoopStateLoop|RegisterCatalogue|ReviewTasks|DriftObservations|ApplicationsD(irectory|etections)"),
 )
 """How the names of what a stack keeps go on after the stack's own; a test holds them to the template."""
 

@@ -108,13 +108,14 @@ def test_its_function_reads_the_loop_s_state_and_who_may_and_writes_its_own_alon
         if action.startswith("dynamodb:")
     }
     short = {
-        next(word for word in ("Loop", "Directory", "Detections") if word in name): may
+        next(word for word in ("Loop", "Directory", "Detections", "Observations") if word in name): may
         for name, may in tables.items()
     }
     assert short == {
         "Loop": {"GetItem"},
         "Directory": {"GetItem"},
         "Detections": {"GetItem", "PutItem", "UpdateItem", "DeleteItem"},
+        "Observations": {"PutItem"},
     }
     written = {
         what.rpartition(">/")[2] for action, what in allowed if action in ("s3:PutObject", "s3:DeleteObject")

@@ -62,4 +62,4 @@ def test_every_name_in_cloudfront_is_a_fixed_name_that_is_looked_at() -> None:
             for member in members:
                 value = value[member]
             fixed.append("".join("<region>" if part == region else part for part in value["Fn::Join"][1]))
-    assert sorted(fixed) == sorted(names.cloudfront_names(built.NAME, "<region>").values())
+    assert sorted(fixed) == sorted(each for _, each in names.cloudfront_names(built.NAME, "<region>"))

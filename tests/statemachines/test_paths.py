@@ -78,6 +78,7 @@ def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
         ("retrain-Train", {**step, "snapshot": "5a4b"}),
         ("retrain-WatchTraining", {**step, "version": name}),
         ("retrain-Evaluate", {**step, "version": name, "snapshot": "5a4b"}),
+        ("retrain-FindLabelIssues", {**step, "version": name, "snapshot": "5a4b"}),
         (
             "retrain-PromoteMachine",
             {"version": name, **step, "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": run},

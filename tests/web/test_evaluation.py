@@ -119,7 +119,9 @@ SKIP_ALL = """async () => {
 def test_contradicted_labels_are_gone_through_by_one_key_each(site: Site) -> None:
     page = site.page("label-issues")
     question = page.get_by_role("heading", level=2)
-    expect(question).to_have_text("Labelled barrel. v7 sees cone at 94 %.")
+    expect(question).to_have_text(
+        "Labelled barrel. A model that has not learned from this image sees cone at 94 %."
+    )
     with page.expect_request("**/label-issues/*") as asked:
         page.keyboard.press("a")
     assert asked.value.method == "PUT"
