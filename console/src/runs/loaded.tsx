@@ -1,17 +1,29 @@
 /** Data that a page loads from the API, once or at intervals. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { ApiError } from '../api'
 import { ago, Button, EmptyState, Prose, Spinner, toast, when } from '../ui'
 
 export interface Loaded<T> {
   value: T | null
   /** What went wrong the last time; the value loaded before stays. */
   error: string
+  /** There is nothing to load: not a failure, as where no run has ended yet. */
+  missing: boolean
   reload: () => void
 }
 
 /** The message of an error. */
 export const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404
+
+interface State<T> {
+  value: T | null
+  error: string
+  missing: boolean
+}
+const nothingYet = { value: null, error: '', missing: false }
 
 /** Loads when `subject` changes, and again after `every(value)` seconds unless that is null. */
 export function useLoaded<T>(
@@ -19,7 +31,7 @@ export function useLoaded<T>(
   subject: string,
   every: (value: T) => number | null = () => null,
 ): Loaded<T> {
-  const [state, setState] = useState<{ value: T | null; error: string }>({ value: null, error: '' })
+  const [state, setState] = useState<State<T>>(nothingYet)
   const [round, setRound] = useState(0)
   const loadedSubject = useRef(subject)
   useEffect(() => {
@@ -27,7 +39,7 @@ export function useLoaded<T>(
     let current = true
     if (loadedSubject.current !== subject) {
       loadedSubject.current = subject
-      setState({ value: null, error: '' })
+      setState(nothingYet)
     }
     const next = (seconds: number | null) => {
       if (seconds !== null) timer = window.setTimeout(request, seconds * 1000)
@@ -39,12 +51,12 @@ export function useLoaded<T>(
         (value) => {
           if (!current) return
           last = value
-          setState({ value, error: '' })
+          setState({ value, error: '', missing: false })
           next(every(value))
         },
         (error: unknown) => {
           if (!current) return
-          setState((before) => ({ ...before, error: problem(error) }))
+          setState((before) => ({ ...before, error: problem(error), missing: isMissing(error) }))
           next(last === null ? null : every(last))
         },
       )
@@ -69,7 +81,7 @@ export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
   if (of.value === null && of.error === '') return <Spinner label={label} />
   if (of.value === null) {
     return (
-      <EmptyState title="Loading failed" action={<Button onClick={of.reload}>Try again</Button>}>
+      <EmptyState title={of.missing ? 'Nothing to show' : 'Loading failed'} action={<Button onClick={of.reload}>Try again</Button>}>
         <Prose of={of.error} />
       </EmptyState>
     )
