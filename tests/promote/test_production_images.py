@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,16 @@ def answered(world: World, name: str, shown: str, source: str = "detect/", origi
     return f"images/{sha256}.jpg"
 
 
+def show_nothing(world: World, key: str) -> None:
+    """Let people have answered that nothing with a label is on it."""
+
+    def change(image: CatalogueImage | None) -> CatalogueImage:
+        assert image is not None
+        return replace(image, labels=())
+
+    catalogue_images.update_image(world.catalogue, Path(key).stem, change)
+
+
 def test_only_what_people_answered_about_production_and_nobody_has_learned_counts(world: World) -> None:
     first, second, third = (
         answered(world, name, "cat", f"{folder}/")
@@ -49,6 +60,7 @@ def test_only_what_people_answered_about_production_and_nobody_has_learned_count
     answered(world, "four", "cat", "incoming/unlabeled/")
     answered(world, "five", "cat", origin="annotation")
     learned = answered(world, "six", "cat")
+    show_nothing(world, answered(world, "seven", "cat"))
     recent = production_images.recent(world.catalogue, 9, "classification", {learned})
     assert [image.key for image in recent] == [third, second, first], "the latest first"
     assert len(production_images.recent(world.catalogue, 2, "classification", set())) == 2

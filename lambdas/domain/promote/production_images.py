@@ -34,8 +34,13 @@ def recent(catalogue: Table, count: int, kind: Kind, learned: Container[str]) ->
     if not count:
         return []
     newest = catalogue_images.newest(catalogue, "labelled", MAX_LOOKED_AT)
-    answered = [image for image in newest if image.kind == kind and _is_answered(image)]
+    answered = [image for image in newest if _is_of(image, kind) and _is_answered(image)]
     return [image for image in answered if image.key not in learned][:count]
+
+
+def _is_of(image: CatalogueImage, kind: Kind) -> bool:
+    """Whether it can be tested with: a classification has no use for images with nothing on them."""
+    return image.kind == kind and (kind == "detection" or bool(image.labels))
 
 
 def _is_answered(image: CatalogueImage) -> bool:
