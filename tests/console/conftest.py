@@ -35,6 +35,7 @@ def deployment(kept_deployment: ConsoleDeployment) -> ConsoleDeployment:
         cache.clear()
     desk._remember.cache_clear()
     console.evaluations.cache_clear()
+    console.issue_finder.cache_clear()
     kept_deployment.restore()
     return kept_deployment
 

@@ -972,7 +972,7 @@ def test_a_run_that_has_no_report_links_to_none(deployment: ConsoleDeployment, g
     document = gateway.ask("GET /api/runs/run-2").document
     assert document["report_url"] is None
     states = [step["state"] for step in document["steps"]]
-    assert states == ["done", "running", *["waiting"] * 8]
+    assert states == ["done", "running", *["waiting"] * 9]
 
 
 def test_a_run_says_how_long_its_training_may_still_take(

@@ -90,6 +90,16 @@ def test_after_some_labels_the_queue_is_drafted(reviews: Reviews) -> None:
         assert reviews.read(task).suggestions == task.suggestions
 
 
+def test_what_is_held_comes_again_once(reviews: Reviews) -> None:
+    label(reviews, 12)
+    ask(reviews, 3)
+    fitting(reviews).refit(clock.now())
+    held = [task.id for task in claim(reviews, 1)]
+    again = [task.id for task in claim(reviews, 3)]
+    assert again[:1] == held
+    assert len(again) == len(set(again)) == 3
+
+
 def test_a_draft_is_no_label(reviews: Reviews) -> None:
     label(reviews, 12)
     (task,) = ask(reviews, 1)

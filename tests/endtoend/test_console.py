@@ -126,7 +126,7 @@ def test_a_run_is_followed_while_it_happens(
     expect(training).to_contain_text("Running")
     expect(step(page, "Make the dataset snapshot")).to_contain_text("Done")
     expect(step(page, "Report")).to_contain_text("Not started")
-    expect(page.get_by_text("Step 7 of 10: train the model.")).to_be_visible()
+    expect(page.get_by_text("Step 7 of 11: train the model.")).to_be_visible()
     expect(training).to_contain_text("Done", timeout=TRAINED_MS)
     expect(page.get_by_text("Ended: New champion.")).to_be_visible(timeout=TRAINED_MS)
     run = loop.run("first-model")
@@ -394,7 +394,7 @@ def test_administration_is_for_administrators(
     expect(page.get_by_role("heading", name="Administrators only")).to_be_visible()
     places = page.get_by_role("navigation", name="Main").get_by_role("link")
     expect(places).to_have_text(
-        ["Review", "Runs", "Model versions", "Wrong labels", "Batches", "Costs", "Try it"]
+        ["Review", "Runs", "Model versions", "Dataset", "Wrong labels", "Batches", "Costs", "Try it"]
     )
     page.context.close()
 

@@ -238,6 +238,7 @@ def test_the_custom_resource_answers_with_the_project(
         "StackId": "stack",
         "RequestId": "request",
         "LogicalResourceId": "Project",
+        "NoEcho": False,
         "Data": {"ProjectArn": PROJECT},
     }
 

@@ -107,7 +107,8 @@ def slow(bench: Bench, statuses: list[str]) -> Any:
 def test_cloudformation_makes_updates_and_deletes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     responses: list[tuple[str, str, dict[str, str]]] = []
 
-    def answer(event: Any, id: str, status: str, reason: str, data: dict[str, str]) -> None:
+    def answer(event: Any, id: str, status: str, reason: str, data: dict[str, str], *, secret: bool) -> None:
+        assert not secret
         responses.append((id, status, data))
 
     monkeypatch.setattr(custom_resource, "_send", answer)

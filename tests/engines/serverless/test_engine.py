@@ -328,7 +328,8 @@ def test_the_custom_resource_stops_them_when_the_engine_goes(
 
     answers: list[tuple[str, str]] = []
 
-    def send(event: Any, id: str, status: str, reason: str, data: Any) -> None:
+    def send(event: Any, id: str, status: str, reason: str, data: Any, *, secret: bool) -> None:
+        assert not secret
         answers.append((status, reason))
 
     monkeypatch.setattr(shutdown, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))

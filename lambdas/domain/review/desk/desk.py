@@ -101,7 +101,9 @@ def claim(
     claimed: list[Task] = []
     at_hand = 0
     next_open = table.next_open(now, reviewer.sub, routes)
-    free = _ScatteredTasks(_ordered(table, next_open, order, reviewer, routes) if order else next_open)
+    free = _ScatteredTasks(
+        _ordered(table, next_open, order, reviewer, routes=routes, now=now) if order else next_open
+    )
     for task in chain(held_by(table, reviewer, now), free):
         own_claim = task.claim_of(reviewer.sub, now)
         if len(claimed) >= min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - at_hand):
@@ -123,14 +125,17 @@ def _ordered(
     oldest_first: Iterator[Task],
     order: Sequence[str],
     reviewer: Reviewer,
+    *,
     routes: Collection[Route],
+    now: str,
 ) -> Iterator[Task]:
     """The tasks with those of the order in the places of tasks about unlabelled images, whose turn comes
-    after these."""
+    after these. Like the others, those can be claimed: what the reviewer holds is none of them."""
     chosen = (
         task
         for task in table.get_many(order[:_AT_ONCE])
-        if task.state == "open" and task.route in routes and reviewer.sub not in task.seen_by
+        if task.state == "open" and task.available_at <= now
+        if task.route in routes and reviewer.sub not in task.seen_by
     )
     given: set[str] = set()
     passed: list[Task] = []
