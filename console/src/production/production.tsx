@@ -7,7 +7,7 @@ import { Moment, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { Badge, Button, capital, number, PageHeader, percent, Prose, Table, type Column } from '../ui'
 import { PrecisionTrend } from './trend'
-import { basisText, bestShare, driftText, intervalText } from './words'
+import { basisText, bestShare, driftText, intervalText, isCompared } from './words'
 import './production.css'
 
 const SHOWN_LABELS = 12
@@ -117,7 +117,7 @@ export function DriftState({ drift }: { drift: Drift }) {
   return (
     <>
       <p class="row">
-        {drift.since ? <Badge tone="warn">Changed</Badge> : drift.looked_at && !drift.problem ? <Badge tone="good">As tested</Badge> : <Badge>Not compared</Badge>}
+        {drift.since ? <Badge tone="warn">Changed</Badge> : isCompared(drift) ? <Badge tone="good">As tested</Badge> : <Badge>Not compared</Badge>}
         {drift.since && (
           <span class="muted">
             since <Moment of={drift.since} />
@@ -144,7 +144,7 @@ function Pictures({ version }: { version: string }) {
     <WhenLoaded of={loaded} label="Loading pictures">
       {({ arrived, tested }) => (
         <div class="production-sides">
-          <Side title="Arrived" pictures={arrived} none="No image has arrived yet." />
+          <Side title="Arrived" pictures={arrived} none="None was counted yet: an image is, within 15 minutes of its answer." />
           <Side title="Test images" pictures={tested} none="There is no evaluation to show test images of." />
         </div>
       )}

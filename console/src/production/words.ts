@@ -23,11 +23,17 @@ export function daysText(first: string, last: string): string {
   return first === last ? day(first) : `${day(first)} \u2013 ${day(last)}`
 }
 
+const mostArrived = ({ arrived }: Pick<Drift, 'arrived'>): number => Math.max(0, ...Object.values(arrived))
+
+/** Whether what arrives was compared with the test images: not where none of it was counted yet. */
+export const isCompared = ({ looked_at, problem, arrived }: Drift): boolean => Boolean(looked_at) && !problem && mostArrived({ arrived }) > 0
+
 /** Whether what arrives is as the test images, in a sentence. */
-export function driftText({ looked_at, problem, since, test_images, arrived, false_alarm_rate, least_difference }: Drift): string {
-  if (!looked_at) return 'Nothing was compared yet. That is done once an hour, once images have arrived.'
-  if (problem) return `Nothing can be compared: ${problem}.`
-  const images = Math.max(0, ...Object.values(arrived))
+export function driftText(drift: Drift): string {
+  const { looked_at, problem, since, test_images, false_alarm_rate, least_difference } = drift
+  const images = mostArrived(drift)
+  if (looked_at && problem) return `Nothing can be compared: ${problem}.`
+  if (!looked_at || (!since && images === 0)) return 'Nothing was compared yet. That is done once an hour, once images have arrived.'
   const compared = `${number(images)} ${images === 1 ? 'image' : 'images'} of the last 28 days and ${number(test_images)} test images`
   if (since) return `By ${compared}. So the figures on test images tell less of what the model does now.`
   return `By ${compared}, what arrives is as the test images are. A change is told if about ${percent(least_difference)} of the images are otherwise; in a year, a false alarm has a probability of ${percent(false_alarm_rate)} at most.`
