@@ -128,7 +128,8 @@ function Editor({ image, onChange, onReload }: EditorProps) {
   }
   const latest = useRef(acts)
   latest.current = acts
-  useEffect(() => {
+  // Before anything is seen: a key that is pressed at once would be lost.
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => onKeyDown(event, (command) => latest.current[command]())
     window.addEventListener('keydown', onKey)
     return () => window.removeEventListener('keydown', onKey)
