@@ -144,14 +144,9 @@ _FIT_AGAIN_SECONDS = 20
 @cache
 def _embedder() -> Embedder | None:
     """The pretrained trunk; None where the asset has none: then there are no drafts."""
-    from portable import ModelFileError
-    from portable.embedding import Embedder
+    from lambdas.domain.drafts import embedding
 
-    try:
-        return Embedder.load(_TRUNK)
-    except ModelFileError as error:
-        logger.warning("there is no trunk, so labels are not drafted", extra={"reason": str(error)})
-        return None
+    return embedding.load(_TRUNK)
 
 
 def _fitting() -> Fitting:

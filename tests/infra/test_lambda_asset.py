@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import tarfile
-from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,6 @@ MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
 """ELF machine numbers of the functions' processors."""
 
 
-OF_THE_TRUNK = frozenset({("review.py", "portable")})
-"""What only the functions import that open review tasks, which have an asset with the pretrained trunk."""
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
@@ -100,14 +97,14 @@ def _canonical(name: str) -> str:
 
 def test_every_import_of_the_handlers_is_in_it_or_in_python(built: tuple[str, Path]) -> None:
     """Also the imports of what was bundled: nothing that a pin forgot can be missing at run time."""
-    _check_imports(built[1], without=OF_THE_TRUNK)
+    _check_imports(built[1])
 
 
 def test_every_import_of_the_function_for_clips_is_in_its_asset(with_video: tuple[str, Path]) -> None:
-    _check_imports(with_video[1], without=OF_THE_TRUNK)
+    _check_imports(with_video[1])
 
 
-def _check_imports(asset: Path, without: Set[tuple[str, str]] = frozenset()) -> None:
+def _check_imports(asset: Path) -> None:
     for distribution in importlib.metadata.distributions(path=[str(asset)]):
         for requirement in distribution.requires or []:
             if "extra ==" in requirement or "python_version <" in requirement:
@@ -117,8 +114,7 @@ def _check_imports(asset: Path, without: Set[tuple[str, str]] = frozenset()) -> 
     for source in (asset / "lambdas").rglob("*.py"):
         for module in _imported(source):
             assert (
-                (source.name, module) in without
-                or module in sys.stdlib_module_names
+                module in sys.stdlib_module_names
                 or (asset / module).exists()
                 or (asset / f"{module}.py").exists()
             ), f"{source.name} imports {module}"

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import lambdas.register
+from lambdas.domain.images import thumbnails
 from lambdas.domain.register.arrivals import Arrival
 from lambdas.domain.retrain import requests as retrain_requests
 from lambdas.services import services
@@ -167,8 +168,8 @@ def test_an_unversioned_bucket_has_no_version_in_its_events(
     event["Records"][0]["body"] = json.dumps(body)
     assert handle(event) == []
     listed = data_bucket.s3.list_objects_v2(Bucket="unversioned")["Contents"]
-    kept = [entry["Key"] for entry in listed if not entry["Key"].startswith("thumbnails/")]
-    assert kept == [image.key for image in data_bucket.images()]
+    (image,) = data_bucket.images()
+    assert [entry["Key"] for entry in listed] == [image.key, thumbnails.key(image.sha256)]
 
 
 @pytest.mark.parametrize("name", ["a.manifest", "b/annotations.JSON", "c.xml", "d.zip"])

@@ -7,8 +7,7 @@ import { Canvas } from '../desk/canvas'
 import { preload, type Ready } from '../desk/claims'
 import '../desk/desk.css'
 import { HelpDialog } from '../desk/dialogs'
-import { onKeyDown } from '../desk/keyboard'
-import type { Command } from '../desk/keys'
+import { edits, useKeyboard, type Acts } from '../desk/keyboard'
 import { refreshLabels } from '../desk/labels'
 import { BoxList, LabelPanel } from '../desk/panel'
 import * as desk from '../desk/state'
@@ -110,30 +109,17 @@ function Editor({ image, onChange, onReload }: EditorProps) {
     else go(address)
   }
   const addressBeside = (other: string) => other && `/dataset/${other}`
-  const acts: Record<Command, () => void> = {
+  const acts: Acts = {
+    ...edits,
     confirm: () => save(),
     nothing: () => save(true),
     unusable: () => undefined,
     skip: () => undefined,
     previous: () => leaveTo(addressBeside(before)),
     undo: desk.undo,
-    redo: desk.redo,
-    delete: desk.removeSelected,
-    place: desk.placeBox,
     deselect: () => desk.select(''),
-    help: () => (desk.overlay.value = 'help'),
-    'zoom-in': () => desk.zoomBy(1.4),
-    'zoom-out': () => desk.zoomBy(1 / 1.4),
-    'zoom-whole': desk.showWhole,
   }
-  const latest = useRef(acts)
-  latest.current = acts
-  // Before anything is seen: a key that is pressed at once would be lost.
-  useLayoutEffect(() => {
-    const onKey = (event: KeyboardEvent) => onKeyDown(event, (command) => latest.current[command]())
-    window.addEventListener('keydown', onKey)
-    return () => window.removeEventListener('keydown', onKey)
-  }, [])
+  useKeyboard(acts)
   useLayoutEffect(focusImage, [])
 
   return (

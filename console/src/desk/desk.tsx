@@ -8,8 +8,7 @@ import { Canvas } from './canvas'
 import { claimed, Claims, supply, supplyError, type Ready } from './claims'
 import './desk.css'
 import { AnswersDialog, HelpDialog, ReasonDialog, skipReasons, unusableReasons } from './dialogs'
-import { onKeyDown } from './keyboard'
-import { type Command } from './keys'
+import { edits, useKeyboard, type Acts } from './keyboard'
 import { refreshLabels } from './labels'
 import { waiting, type Delivery, type Outbox } from './outbox'
 import { correcting, goBack, leave, ownBy, remember } from './own'
@@ -106,29 +105,17 @@ function DeskBody({ services }: { services: Services }) {
       (error: unknown) => toast(problem(error), 'bad'),
     )
   }
-  const acts: Record<Command, () => void> = {
+  const acts: Acts = {
+    ...edits,
     confirm: () => desk.labelsLoaded.value && answer('labelled'),
     nothing: () => answer('nothing'),
     unusable: () => (desk.overlay.value = 'unusable'),
     skip: () => !correction && (desk.overlay.value = 'skip'),
     previous,
     undo: () => (desk.canUndo.value ? desk.undo() : previous()),
-    redo: desk.redo,
-    delete: desk.removeSelected,
-    place: desk.placeBox,
     deselect: () => (desk.selected.value ? desk.select('') : leave()),
-    help: () => (desk.overlay.value = 'help'),
-    'zoom-in': () => desk.zoomBy(1.4),
-    'zoom-out': () => desk.zoomBy(1 / 1.4),
-    'zoom-whole': desk.showWhole,
   }
-  const latest = useRef(acts)
-  latest.current = acts
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => onKeyDown(event, (command) => latest.current[command]())
-    window.addEventListener('keydown', onKey)
-    return () => window.removeEventListener('keydown', onKey)
-  }, [])
+  useKeyboard(acts)
   // The image gets the focus, also after the link to this page was followed.
   useLayoutEffect(() => {
     if (firstId && document.activeElement?.matches('body, [aria-current]')) focusImage()
@@ -284,7 +271,7 @@ function NoTask({ claims }: { claims: Claims }) {
   )
 }
 
-function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focusImage: () => void }) {
+function Actions({ acts, focusImage }: { acts: Acts; focusImage: () => void }) {
   const detection = desk.task.value?.kind === 'detection'
   const key = (name: string) => (desk.characterKeys.value ? name : undefined)
   return (

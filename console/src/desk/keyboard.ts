@@ -1,4 +1,5 @@
-/** The keys of the box editor, wherever it is on a page. */
+/** The commands of the box editor and their keys, wherever it is on a page. */
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { actionOf, isCharacter, type Command } from './keys'
 import * as desk from './state'
 
@@ -10,8 +11,33 @@ function belongsToControl(event: KeyboardEvent): boolean {
   return (event.key === 'Enter' || event.key === ' ') && target.closest('button, a') !== null
 }
 
+export type Acts = Record<Command, () => void>
+
+/** What commands do on every page. */
+export const edits = {
+  redo: desk.redo,
+  delete: desk.removeSelected,
+  place: desk.placeBox,
+  help: () => (desk.overlay.value = 'help'),
+  'zoom-in': () => desk.zoomBy(1.4),
+  'zoom-out': () => desk.zoomBy(1 / 1.4),
+  'zoom-whole': desk.showWhole,
+}
+
+/** Does what keys say, as long as the page shows. */
+export function useKeyboard(acts: Acts): void {
+  const latest = useRef(acts)
+  latest.current = acts
+  // Before anything is seen: a key that is pressed at once would be lost.
+  useLayoutEffect(() => {
+    const onKey = (event: KeyboardEvent) => onKeyDown(event, (command) => latest.current[command]())
+    window.addEventListener('keydown', onKey)
+    return () => window.removeEventListener('keydown', onKey)
+  }, [])
+}
+
 /** Does what a key says, unless a control or a dialog has it. */
-export function onKeyDown(event: KeyboardEvent, act: (command: Command) => void): void {
+function onKeyDown(event: KeyboardEvent, act: (command: Command) => void): void {
   if (desk.overlay.value || belongsToControl(event)) return
   if (isCharacter(event) && !desk.characterKeys.value) return
   if (event.key === 'Tab') {

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
 from lambdas.domain.catalogue import embeddings
 from lambdas.domain.catalogue import images as catalogue_images
+from portable import ModelFileError
+from portable.embedding import Embedder
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
-    from portable.embedding import Embedder
-
 logger = Logger(child=True)
+
+
+def load(trunk: Path) -> Embedder | None:
+    """The pretrained trunk in a file; None where it cannot be had: then there are no drafts."""
+    try:
+        return Embedder.load(trunk)
+    except ModelFileError as error:
+        logger.warning("there is no trunk, so labels are not drafted", extra={"reason": str(error)})
+        return None
 
 
 def missing(table: Table, embedder: Embedder, hashes: Sequence[str]) -> list[str]:
