@@ -3,7 +3,8 @@
 On generated images, and on every dataset in the folder --data: each in a folder of its own,
 with a train and a test part, as Pascal VOC or as a folder for each label. `--weights none` learns from
 nothing, as a peer with the same time. Seconds are those of the clock, and beside them those of the
-processors, which other programs hardly change.
+processors, which other programs hardly change. On a busy machine `--processor` lets a training take so many
+seconds of one processor, on one thread, instead of the clock's: half of what two idle processors give.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ import argparse
 import json
 import random
 import resource
+import statistics
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from PIL import ImageEnhance
 
 import learning
-from benchmarks import error_pictures
+from benchmarks import average_precision, error_pictures, hard_scenes
 from lambdas.domain.annotations import folders, voc
 from lambdas.domain.annotations.format_detection import detect_format
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
@@ -42,6 +47,8 @@ LIMITS = {"parts": 0.95, "trays": 0.95, "cards": 0.75, "clothing": 0.80}
 """The F1 to reach, where one is set."""
 FEW, FEW_SECONDS = (5, 10), 60
 """Images a label, of datasets for whole images, and the seconds for learning from so few."""
+FEW_BOXES, FEW_BOXES_SECONDS = 20, 120
+"""Images of datasets with boxes, and the seconds for learning from so few."""
 MANY, MANY_SECONDS = 20_000, 120
 """Small images for the question of scale, a fifth of them to test with, and the seconds for learning."""
 SMALL = (320, 240)
@@ -62,30 +69,53 @@ class Dataset:
 def measure(
     data: Path | None = None,
     shares: Sequence[float] = (0.25, 1.0),
+    *,
     seed: int = 1,
     errors: Path | None = None,
     weights: str = "",
+    only: Sequence[str] = (),
 ) -> None:
     """Train on every dataset within each share of the time that it may take at most; pictures of what is
     wrong after the last of them are left in the folder `errors`.
 
     Args:
         weights: what learning begins with, as `learning.trunk.chosen_weights` reads it.
+        only: the names of the datasets to train on; all if there are none.
     """
     begin = chosen_weights(weights)
     print(f"learning begins with {begin.name if begin else 'nothing'}")
     with tempfile.TemporaryDirectory() as folder:
-        for generated in _generated(Path(folder)):
+        for generated in _generated(Path(folder), only):
             _measure(generated, GENERATED_SECONDS, shares, seed=seed, weights=begin, errors=errors)
         for path in sorted(data.iterdir()) if data else ():
-            if path.is_dir():
-                real = read(path)
+            if not path.is_dir():
+                continue
+            real = read(path)
+            if _is_chosen(real.name, only):
                 _measure(real, SECONDS[real.task], shares, seed=seed, weights=begin, errors=errors)
-                for count in FEW if real.task == "classification" else ():
-                    _measure(_few(real, count, seed), FEW_SECONDS, [1.0], seed=seed, weights=begin)
+            for few, seconds in _fewer(real, seed):
+                if _is_chosen(few.name, only):
+                    _measure(few, seconds, [1.0], seed=seed, weights=begin)
     print(
         "No figures of other detectors or classifiers on just these images and splits were found published."
     )
+
+
+def _is_chosen(name: str, only: Sequence[str]) -> bool:
+    return not only or name in only
+
+
+@contextmanager
+def _on_one_processor() -> Iterator[None]:
+    """Trainings on one thread, whose seconds are those of the processor."""
+    clock = SimpleNamespace(monotonic=time.process_time)
+    with (
+        mock.patch("learning.threads.max_threads", lambda: 1),
+        mock.patch("learning.training.time", clock),
+        mock.patch("learning.schedule.time", clock),
+        mock.patch("learning.second_stage.time", clock),
+    ):
+        yield
 
 
 def scale(count: int = MANY, seconds: float = MANY_SECONDS) -> None:
@@ -150,6 +180,19 @@ def _write_job(path: Path, *, train: Sequence[Example], test: Sequence[Example])
     path.write_text(json.dumps({"task": "detection", "train": documents(train), "test": documents(test)}))
 
 
+def _fewer(data: Dataset, seed: int) -> Iterator[tuple[Dataset, int]]:
+    """Parts of a dataset to learn from, each with its seconds."""
+    if data.task == "classification":
+        for count in FEW:
+            yield _few(data, count, seed), FEW_SECONDS
+    elif len(data.train) > FEW_BOXES:
+        chosen = random.Random(seed).sample(data.train, FEW_BOXES)  # noqa: S311 - no secret
+        yield (
+            Dataset(f"{data.name}, {FEW_BOXES} images", data.task, chosen, data.test),
+            FEW_BOXES_SECONDS,
+        )
+
+
 def _few(data: Dataset, count: int, seed: int) -> Dataset:
     """So many images of each label to learn from, and all to test with."""
     shuffled = random.Random(seed).sample(data.train, len(data.train))  # noqa: S311 - no secret
@@ -186,11 +229,13 @@ def _measure(
         )
         took, spent = time.monotonic() - began, time.process_time() - spent
         result = learning.evaluate(model, data.test)
+        boxes = average_precision.of_labels(data.test, result.predictions)
         shown = model.facts.epochs * len(data.train)
         facts = f"input {model.facts.canvas.width} x {model.facts.canvas.height}"
         facts += f", second stage at {stage.side}" if (stage := model.facts.second_stage) else ""
         print(
             f"  within {share * seconds / 60:.1f} min: F1 {result.f1:.3f}"
+            f"{f', mAP50 {statistics.fmean(boxes.values()):.3f}' if boxes else ''}"
             f" (precision {result.precision:.3f}, recall {result.recall:.3f})"
             f" after {took:.0f} s ({spent:.0f} s of the processors), {model.facts.steps} steps; {facts};"
             f" {shown / took:.0f} images/s",
@@ -202,7 +247,8 @@ def _measure(
         print(f"    errors in {wrong} of {len(data.test)} test images")
     for label in result.labels:
         print(
-            f"    {label.label:12} F1 {label.f1:.3f}, precision {label.precision:.3f},"
+            f"    {label.label:12} F1 {label.f1:.3f},"
+            f"{f' AP50 {boxes[label.label]:.3f},' if boxes else ''} precision {label.precision:.3f},"
             f" recall {label.recall:.3f}, {label.test_images} test images"
         )
 
@@ -216,19 +262,26 @@ def _print_minutes(watched: Iterable[Progress]) -> None:
         print(f"    F1 of validation images: {figures}")
 
 
-def _generated(folder: Path) -> Iterable[Dataset]:
-    yield Dataset(
-        "parts",
-        "detection",
-        written(scenes.detection_scenes(TRAIN, 1), folder / "parts-train"),
-        written(scenes.detection_scenes(TEST, 2), folder / "parts-test"),
-    )
-    yield Dataset(
-        "trays",
-        "classification",
-        written(scenes.classification_scenes(TRAIN, 1), folder / "trays-train"),
-        written(scenes.classification_scenes(TEST, 2), folder / "trays-test"),
-    )
+def _generated(folder: Path, only: Sequence[str]) -> Iterable[Dataset]:
+    """Generated datasets: usual ones, and ones that are hard for a detector, each in a way of its own."""
+    drawn: dict[str, tuple[Task, int, Callable[[int, int], Iterable[scenes.Scene]]]] = {
+        "parts": ("detection", TRAIN, scenes.detection_scenes),
+        "trays": ("classification", TRAIN, scenes.classification_scenes),
+        "small": ("detection", TRAIN, hard_scenes.small),
+        "crowded": ("detection", 80, hard_scenes.crowded),
+        "rare": ("detection", TRAIN, hard_scenes.rare),
+        "few": ("detection", FEW_BOXES, scenes.detection_scenes),
+        "hundred labels": ("detection", 400, hard_scenes.hundred_labels),
+    }
+    for name, (task, count, scenes_of) in drawn.items():
+        if _is_chosen(name, only):
+            tested = scenes.detection_scenes if name == "rare" else scenes_of
+            yield Dataset(
+                name,
+                task,
+                written(scenes_of(count, 1), folder / f"{name}-train"),
+                written(tested(TEST, 2), folder / f"{name}-test"),
+            )
 
 
 def written(drawn: Iterable[scenes.Scene], folder: Path) -> list[Example]:
@@ -272,6 +325,18 @@ def main() -> None:
         default="",
         help='a file of weights to begin with, or "none" (the package\'s if not given)',
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help='the datasets to train on, as "parts" or "cards"',
+    )
+    parser.add_argument(
+        "--processor",
+        action="store_true",
+        help="one thread, and the seconds that the processor computes for it instead of the clock's",
+    )
     parser.add_argument("--errors", type=Path, help="a folder for pictures of the errors that remain")
     parser.add_argument(
         "--scale", type=int, nargs="?", const=MANY, metavar="IMAGES", help="a training of many images instead"
@@ -282,8 +347,16 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.scale:
         scale(arguments.scale, arguments.scale_seconds)
-    else:
-        measure(arguments.data, arguments.shares, arguments.seed, arguments.errors, arguments.weights)
+        return
+    with _on_one_processor() if arguments.processor else nullcontext():
+        measure(
+            arguments.data,
+            arguments.shares,
+            seed=arguments.seed,
+            errors=arguments.errors,
+            weights=arguments.weights,
+            only=arguments.only,
+        )
 
 
 if __name__ == "__main__":
