@@ -13,7 +13,19 @@ from lambdas.domain.review.desk.desk import DeskError, Reviewer, TaskElsewhereEr
 from lambdas.domain.review.desk.task import Suggestion, Suggestions, Task
 from lambdas.domain.review.results import correction
 from lambdas.domain.review.results.correction import CorrectionError
-from tests.fixtures.reviews import ANN, BEN, CAS, CAT, LABELS, Reviews, labelled, submission, submit_answer
+from lambdas.domain.shared.annotation import MAX_LABELS_PER_IMAGE
+from tests.fixtures.reviews import (
+    ANN,
+    BEN,
+    CAS,
+    CAT,
+    LABELS,
+    Reviews,
+    before_each_transaction,
+    labelled,
+    submission,
+    submit_answer,
+)
 
 DOG = {"label": "dog", "left": 50, "top": 40, "width": 30, "height": 20}
 NOTHING: dict[str, Any] = {"verdict": "nothing"}
@@ -99,17 +111,31 @@ def test_somebody_who_relabels_at_the_same_moment_is_not_overwritten(
     reviews: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = done(reviews, labelled(CAT))
-    write = type(reviews.resolver()).write
 
-    def late(self: Any, parts: list[Any]) -> list[str]:
+    def late(times: int) -> None:
         curation.relabel(reviews.world.catalogue, task.image, "classification", ("fox",), (), "late")
-        return write(self, parts)
 
-    monkeypatch.setattr(type(reviews.resolver()), "write", late)
+    before_each_transaction(monkeypatch, late)
     with pytest.raises(CorrectionError):
         corrected(reviews, task, labelled(DOG))
     assert reviews.image_of(task).labels == ("fox",)
     assert reviews.read(task).superseded == ()
+
+
+def test_as_many_labels_as_an_image_may_have_are_replaced_by_as_many_others(reviews: Reviews) -> None:
+    names = [f"{kind} {number}" for kind in ("old", "new") for number in range(MAX_LABELS_PER_IMAGE)]
+    old, new = (
+        [{**CAT, "label": name} for name in each]
+        for each in (names[:MAX_LABELS_PER_IMAGE], names[MAX_LABELS_PER_IMAGE:])
+    )
+    task = reviews.task(reason="sample", suggested_by="v1", source="detect")
+    submit_answer(reviews.table, task.id, ANN, labelled(*old), names)
+    reviews.resolver().resolve(task.id)
+    correction.correct(reviews.resolver(), task.id, ANN, submission(labelled(*new)), names)
+    assert sorted(labels_of(reviews, task)) == sorted(names[MAX_LABELS_PER_IMAGE:])
+    items = reviews.world.catalogue.scan()["Items"]
+    entries = [item for item in items if str(item["id"]).startswith("label#")]
+    assert len(entries) == MAX_LABELS_PER_IMAGE, "of none that it does not have any more"
 
 
 def test_an_answer_that_never_arrived_is_given_by_its_correction(reviews: Reviews) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,10 @@ from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.review.desk import issue_answers
-from lambdas.domain.review.desk.issue_answers import IssueAnswer, LabelOrBox
+from lambdas.domain.review.desk.issue_answers import IssueAnswer, LabelOrBox, Verdict
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.errors import ApiError
-from tests.fixtures.reviews import Reviews
+from tests.fixtures.reviews import CrashError, Reviews, before_each_transaction, dying
 
 CAT, DOG = Box("cat", 5, 6, 30, 20), Box("dog", 5, 6, 30, 20)
 OTHER = Box("cow", 50, 50, 20, 20)
@@ -69,6 +70,47 @@ def test_a_label_of_a_whole_image(reviews: Reviews) -> None:
     answered = IssueAnswer("s", sha256, LabelOrBox("cat"), LabelOrBox("dog"), "v7", "accepted", "rita")
     answer(reviews, answered)
     assert image(reviews, sha256).labels == ("dog",)
+
+
+@pytest.mark.parametrize("verdict", ["accepted", "rejected"])
+def test_of_two_who_answer_at_once_the_second_is_told(
+    verdict: Verdict, reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on record is what has become of the label, whoever was quicker."""
+    sha256 = reviews.world.image("a", boxes=(CAT,))
+    ann = replace(given(sha256, CAT, DOG, "rejected" if verdict == "accepted" else "accepted"), by="ann")
+
+    def act(times: int) -> None:
+        if not times:
+            answer(reviews, ann)
+
+    before_each_transaction(monkeypatch, act)
+    if ann.verdict == "accepted":
+        with pytest.raises(ApiError, match="take that back first"):
+            answer(reviews, given(sha256, CAT, DOG, verdict))
+    else:
+        assert answer(reviews, given(sha256, CAT, DOG, verdict)).by == "rita", "thought of again"
+    (kept,) = issue_answers.answers(reviews.table).values()
+    assert kept.verdict == "accepted"
+    assert image(reviews, sha256).boxes == (DOG,)
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_crash_at_any_write_is_made_up_for(
+    writes: int, reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = reviews.world.image("a", boxes=(CAT, OTHER))
+    one = given(sha256, CAT, None)
+    with dying(monkeypatch, reviews, writes), contextlib.suppress(CrashError):
+        answer(reviews, one)
+    answer(reviews, one)
+    assert image(reviews, sha256).boxes == (OTHER,)
+    with dying(monkeypatch, reviews, writes), contextlib.suppress(CrashError):
+        issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita")
+    with contextlib.suppress(ApiError):
+        issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita")
+    assert set(image(reviews, sha256).boxes) == {CAT, OTHER}
+    assert issue_answers.answers(reviews.table) == {}
 
 
 def test_a_label_that_is_right_stays(reviews: Reviews) -> None:

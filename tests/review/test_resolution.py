@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
 
 from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
@@ -23,6 +21,7 @@ from tests.fixtures.reviews import (
     LABELS,
     CrashError,
     Reviews,
+    before_each_transaction,
     dying,
     labelled,
     submit_answer,
@@ -34,19 +33,6 @@ DOG = {"label": "dog", "left": 50, "top": 40, "width": 30, "height": 20}
 
 def answered(reviews: Reviews, task: Task, who: Reviewer = ANN, *boxes: dict[str, Any]) -> Task:
     return submit_answer(reviews.table, task.id, who, labelled(*boxes), LABELS)
-
-
-def before_each_transaction(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
-    """Somebody else acts at the last moment; told how often it happened already."""
-    call, times = BaseClient._make_api_call, []  # pyrefly: ignore[implicit-any-empty-container, missing-attribute]
-
-    def late(self: Any, operation: str, request: Any) -> Any:
-        if operation == "TransactWriteItems":
-            times.append(operation)
-            act(len(times) - 1)
-        return call(self, operation, request)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", late)
 
 
 def relabelled(reviews: Reviews, task: Task, label: str) -> None:

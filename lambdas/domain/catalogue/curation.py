@@ -227,8 +227,10 @@ def renamed(image: CatalogueImage, old: str, new: str, by: str) -> CatalogueImag
     return relabelled(image, image.kind, names, tuple(dict.fromkeys(boxes)), by)
 
 
-def correct(table: Table, sha256: str, before: str | Box | None, after: str | Box | None, by: str) -> Change:
-    """Put one label or box of an image in the place of another; the others stay.
+def correction(
+    table: Table, sha256: str, before: str | Box | None, after: str | Box | None, by: str
+) -> Change:
+    """An image with one label or box in the place of another; the others stay. Nothing is written.
 
     Args:
         before: None adds `after`.
@@ -238,13 +240,13 @@ def correct(table: Table, sha256: str, before: str | Box | None, after: str | Bo
         StaleLabelsError: the image does not have `before`.
         CatalogueError: there is no such image, or `after` cannot be on it.
     """
-    return _update(table, sha256, lambda image: corrected(image, before, after, by))
+    image = _changeable(catalogue_images.get_image(table, sha256), sha256)
+    return Change(image, _corrected(image, before, after, by))
 
 
-def corrected(
+def _corrected(
     image: CatalogueImage, before: str | Box | None, after: str | Box | None, by: str
 ) -> CatalogueImage:
-    """The image as `correct` makes it."""
     kind: Kind = "detection" if isinstance(after if before is None else before, Box) else "classification"
     held: list[str | Box] = [*(image.boxes if kind == "detection" else image.labels)]
     if after is not None and after in held and before not in held:
@@ -303,18 +305,23 @@ def _update(
     table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage], seen: str = ""
 ) -> Change:
     def changed(image: CatalogueImage | None) -> CatalogueImage:
-        if image is None:
-            raise CatalogueError(f"there is no {catalogue_images.image_id(sha256)}")
-        if image.is_original:
-            raise CatalogueError(
-                f"{image.id} is too large to be trained with, and its {len(image.tiles)} tiles are images of"
-                " their own: change those, or upload an annotation of the whole image"
-            )
+        image = _changeable(image, sha256)
         if seen and image.changed_at != seen:
             return _again_or_stale(image, change)
         return change(image)
 
     return catalogue_images.update_image(table, sha256, changed)
+
+
+def _changeable(image: CatalogueImage | None, sha256: str) -> CatalogueImage:
+    if image is None:
+        raise CatalogueError(f"there is no {catalogue_images.image_id(sha256)}")
+    if image.is_original:
+        raise CatalogueError(
+            f"{image.id} is too large to be trained with, and its {len(image.tiles)} tiles are images of"
+            " their own: change those, or upload an annotation of the whole image"
+        )
+    return image
 
 
 def _again_or_stale(

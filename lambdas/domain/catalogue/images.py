@@ -229,10 +229,12 @@ def update_image(
 
 
 def put_requests(table: Table, before: CatalogueImage, after: CatalogueImage) -> list[dict[str, Any]]:
-    """The same update as parts of a transaction, which fails if somebody else was quicker; none if it
+    """The same update as a part of a transaction, which fails if somebody else was quicker; none if it
     changes nothing. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 
     The history has the labels before as soon as this returns: they are a fact, whatever the transaction does.
+    After it `forget_labels` has to follow: a transaction has no room for the entries of as many labels as an
+    image may have.
     """
     if after == before:
         return []
@@ -245,8 +247,12 @@ def put_requests(table: Table, before: CatalogueImage, after: CatalogueImage) ->
             "ExpressionAttributeValues": {":seen": before.revision},
         }
     }
-    gone = _labels_gone(before, after)
-    return [put, *(label_entries.delete_request(table, after.sha256, label) for label in gone)]
+    return [put]
+
+
+def forget_labels(table: Table, before: CatalogueImage, after: CatalogueImage) -> None:
+    """Delete the entries of labels that a transaction by `put_requests` has taken away."""
+    label_entries.delete(table, after.sha256, _labels_gone(before, after), before.revision + 1)
 
 
 def _prepared(table: Table, before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:

@@ -65,8 +65,3 @@ def delete(table: Table, sha256: str, labels: Iterable[str], revision: int) -> N
     """Delete the entries of labels that an image does not have since this revision of it."""
     for label in labels:
         delete_if(table, {"id": entry_id(label, sha256)}, Attr("revision").lte(revision))
-
-
-def delete_request(table: Table, sha256: str, label: str) -> dict[str, Any]:
-    """The deletion of an entry as a part of the transaction that takes the label away."""
-    return {"Delete": {"TableName": table.name, "Key": {"id": entry_id(label, sha256)}}}

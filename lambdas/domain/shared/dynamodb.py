@@ -23,6 +23,7 @@ UNMET = "ConditionalCheckFailed"
 PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 """Reasons why a transaction was cancelled that go away.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+_GONE_WHEN_READ_AGAIN = PASSING | {UNMET}
 """Requests for the same keys, over about 13 seconds, before they are given up."""
 
 
@@ -82,6 +83,23 @@ def cancellation_reasons(error: ClientError) -> list[str]:
     if error.response["Error"]["Code"] != "TransactionCanceledException":
         raise error
     return [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
+
+
+def write_all(table: Table, parts: list[Any]) -> list[str]:
+    """Write all parts of a transaction, of whichever tables: why nothing was written, part by part, or
+    nothing. After reading all of it again it may be written.
+
+    Raises:
+        ClientError: it will not be written later either.
+    """
+    try:
+        table.meta.client.transact_write_items(TransactItems=parts)
+    except ClientError as error:
+        reasons = cancellation_reasons(error) or [UNMET]
+        if not set(reasons) & _GONE_WHEN_READ_AGAIN:
+            raise
+        return reasons
+    return []
 
 
 def wait_after(attempt: int) -> None:

@@ -1,7 +1,8 @@
 """Answers of people about label issues: the label is wrong, or it is right.
 
 A label that is wrong is mended in the catalogue, where the image's history keeps what it was. Every answer is
-an item of the table of tasks (`id` label_issues): nobody is asked about the same again.
+an item of the table of tasks (`id` label_issues): nobody is asked about the same again. Label and answer are
+written together, or neither: of two people who answer at once, the second is told.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from boto3.dynamodb.conditions import Key
 from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.errors import CatalogueError, StaleLabelsError
+from lambdas.domain.catalogue.images import Change
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.dynamodb import TRANSACTION_ATTEMPTS, query_pages, wait_after, write_all
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.frozen import frozen
 
@@ -68,14 +70,17 @@ def answer(table: ReviewTable, catalogue: Table, given: IssueAnswer) -> IssueAns
     Raises:
         ApiError: the image is labelled otherwise by now, or there is none.
     """
-    known = _read(table, given.issue)
-    if known and known.verdict == given.verdict:
-        return known
-    if known and known.verdict == "accepted":
-        raise ApiError(409, "already_done", "the label was mended already; take that back first")
-    if given.verdict == "accepted":
-        _put_in_place(catalogue, given, given.before, given.after, given.by)
-    return _write(table, given)
+    for attempt in range(TRANSACTION_ATTEMPTS):
+        known = _read(table, given.issue)
+        if known and known.verdict == given.verdict:
+            return known
+        if known and known.verdict == "accepted":
+            raise ApiError(409, "already_done", "the label was mended already; take that back first")
+        mended = _mended(catalogue, given, given.by) if given.verdict == "accepted" else None
+        if written := _write(table, catalogue, known, given, mended):
+            return written
+        wait_after(attempt)
+    raise _busy()
 
 
 def take_back(table: ReviewTable, catalogue: Table, issue: str, by: str) -> IssueAnswer:
@@ -84,20 +89,28 @@ def take_back(table: ReviewTable, catalogue: Table, issue: str, by: str) -> Issu
     Raises:
         ApiError: there is no such answer, or the label was changed again since.
     """
-    known = _read(table, issue)
-    if known is None or known.verdict == "undone":
-        raise ApiError(404, "not_found", "there is no answer to take back")
-    if known.verdict == "accepted":
-        _put_in_place(catalogue, known, known.after, known.before, by)
-    return _write(table, replace(known, verdict="undone", by=by))
+    for attempt in range(TRANSACTION_ATTEMPTS):
+        known = _read(table, issue)
+        if known is None or known.verdict == "undone":
+            raise ApiError(404, "not_found", "there is no answer to take back")
+        back = replace(known, before=known.after, after=known.before)
+        mended = _mended(catalogue, back, by) if known.verdict == "accepted" else None
+        if written := _write(table, catalogue, known, replace(known, verdict="undone", by=by), mended):
+            return written
+        wait_after(attempt)
+    raise _busy()
 
 
-def _put_in_place(
-    catalogue: Table, given: IssueAnswer, old: LabelOrBox | None, new: LabelOrBox | None, by: str
-) -> None:
-    """Put a label in the place of another on the answer's image."""
+def _busy() -> ApiError:
+    return ApiError(409, "conflict", "others answer about this image at this moment; try again in a moment")
+
+
+def _mended(catalogue: Table, given: IssueAnswer, by: str) -> Change:
+    """The answer's image with one label in the place of another."""
     try:
-        curation.correct(catalogue, given.image, _as_label(old), _as_label(new), by)
+        return curation.correction(
+            catalogue, given.image, _as_label(given.before), _as_label(given.after), by
+        )
     except StaleLabelsError as error:
         raise ApiError(409, "conflict", f"{error}; nothing is changed") from error
     except CatalogueError as error:
@@ -113,12 +126,31 @@ def _read(table: ReviewTable, issue: str) -> IssueAnswer | None:
     return _answer(item) if item else None
 
 
-def _write(table: ReviewTable, given: IssueAnswer) -> IssueAnswer:
+def _write(
+    table: ReviewTable, catalogue: Table, known: IssueAnswer | None, given: IssueAnswer, mended: Change | None
+) -> IssueAnswer | None:
+    """Keep an answer in the place of the one that is known, together with the image that is mended: None if
+    somebody else was quicker."""
     kept = replace(given, at=clock.now())
     labels = {"before": _written(kept.before), "after": _written(kept.after)}
     item: Any = {**vars(kept), **labels, "id": _ID, "part": kept.issue}
     del item["issue"]
-    table.table.put_item(Item=item)
+    put: dict[str, Any] = {
+        "TableName": table.table.name,
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(id)",
+    }
+    if known:
+        put["ConditionExpression"] = "#at = :at AND verdict = :verdict"
+        put["ExpressionAttributeNames"] = {"#at": "at"}
+        put["ExpressionAttributeValues"] = {":at": known.at, ":verdict": known.verdict}
+    learnt: list[dict[str, Any]] = []
+    if mended and mended.before:
+        learnt = catalogue_images.put_requests(catalogue, mended.before, mended.after)
+    if write_all(table.table, [{"Put": put}, *learnt]):
+        return None
+    if mended and mended.before:
+        catalogue_images.forget_labels(catalogue, mended.before, mended.after)
     return kept
 
 

@@ -21,7 +21,7 @@ from lambdas.domain.review.results import consolidation, resolution
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
 from lambdas.domain.review.results.resolution import Resolver
 from lambdas.domain.review.results.reviewer_statistics import add_request
-from lambdas.domain.shared.dynamodb import TRANSACTION_ATTEMPTS, wait_after
+from lambdas.domain.shared.dynamodb import TRANSACTION_ATTEMPTS, wait_after, write_all
 
 
 class CorrectionError(DeskError):
@@ -70,9 +70,8 @@ def _replace_result(resolver: Resolver, task: Task, corrected: Task, reviewer: R
             " ask an administrator to reopen the task"
         )
     done = replace(corrected, outcome=after.verdict, revision=task.revision + 1)
-    learnt = catalogue_images.put_requests(
-        resolver.catalogue, image, resolution.relabelled(_restored(image, before), corrected, after)
-    )
+    relabelled = resolution.relabelled(_restored(image, before), corrected, after)
+    learnt = catalogue_images.put_requests(resolver.catalogue, image, relabelled)
     iou = resolver.tuning.review_iou
     counted = _difference(
         resolution.counts(task, before, iou), resolution.counts(corrected, after, iou), reviewer
@@ -82,7 +81,10 @@ def _replace_result(resolver: Resolver, task: Task, corrected: Task, reviewer: R
         for (id, part), values in counted.items()
     ]
     parts = [resolution.put_request(resolver.table, task, done), *learnt, *updates]
-    return None if resolver.write(parts) else done
+    if write_all(resolver.table.table, parts):
+        return None
+    catalogue_images.forget_labels(resolver.catalogue, image, relabelled)
+    return done
 
 
 def _result(resolver: Resolver, task: Task) -> Consolidated:

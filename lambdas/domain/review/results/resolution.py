@@ -20,13 +20,7 @@ from lambdas.domain.review.desk.tasks import ReviewTable, as_item
 from lambdas.domain.review.results import consolidation, draft_precision, precision
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
 from lambdas.domain.review.results.reviewer_statistics import add_request
-from lambdas.domain.shared.dynamodb import (
-    PASSING,
-    TRANSACTION_ATTEMPTS,
-    UNMET,
-    cancellation_reasons,
-    wait_after,
-)
+from lambdas.domain.shared.dynamodb import TRANSACTION_ATTEMPTS, UNMET, wait_after, write_all
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.task_tokens import ENDED
 from lambdas.domain.shared.tuning import Tuning
@@ -34,10 +28,6 @@ from lambdas.domain.shared.tuning import Tuning
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_stepfunctions import SFNClient
-
-
-_GONE_WHEN_READ_AGAIN = PASSING | {UNMET}
-"""Reasons of a cancelled transaction after which all is read again."""
 
 
 @frozen
@@ -98,34 +88,23 @@ class Resolver:
         ]
         for attempt in range(TRANSACTION_ATTEMPTS):
             image = catalogue_images.get_image(self.catalogue, task.image)
+            after = relabelled(image, task, result) if image else None
             done, learnt = _done(task, result), list[dict[str, Any]]()
-            if image is None:
-                done = replace(done, state="given_back", why=f"image {task.image} is not in the catalogue")
+            if image and after:
+                learnt = catalogue_images.put_requests(self.catalogue, image, after)
             else:
-                learnt = catalogue_images.put_requests(self.catalogue, image, relabelled(image, task, result))
-            reasons = self.write([put_request(self.table, task, done), *learnt, *updates])
+                done = replace(done, state="given_back", why=f"image {task.image} is not in the catalogue")
+            parts = [put_request(self.table, task, done), *learnt, *updates]
+            reasons = write_all(self.table.table, parts)
             if not reasons:
+                if image and after:
+                    catalogue_images.forget_labels(self.catalogue, image, after)
                 return done
             if reasons[0] == UNMET:
                 # By another answer, or by somebody who resolved this one.
                 return self.table.get(task.id) or task
             wait_after(attempt)
         raise TaskBusyError(f"the result of review task {task.id} meets too many others; try again")
-
-    def write(self, parts: list[Any]) -> list[str]:
-        """Write all of it: why nothing was written, part by part, or nothing.
-
-        Raises:
-            ClientError: it will not be written later either.
-        """
-        try:
-            self.table.table.meta.client.transact_write_items(TransactItems=parts)
-        except ClientError as error:
-            reasons = cancellation_reasons(error) or [UNMET]
-            if not set(reasons) & _GONE_WHEN_READ_AGAIN:
-                raise
-            return reasons
-        return []
 
     def _end_execution(self, task: Task) -> Task:
         """Let the execution that waits for the task go on."""
