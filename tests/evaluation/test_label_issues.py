@@ -13,8 +13,15 @@ from moto import mock_aws
 from benchmarks import label_issues as benchmark
 from lambdas.domain.evaluation import issue_file
 from lambdas.domain.evaluation.issue_file import KeptIssues
-from lambdas.domain.evaluation.label_issues import LabelIssue, disagreements, label_issues, ranked
-from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, TrueObject
+from lambdas.domain.evaluation.label_issues import (
+    MAX_COMPARED,
+    LabelIssue,
+    disagreements,
+    label_issues,
+    ranked,
+)
+from lambdas.domain.evaluation.matching import Judged, judge
+from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, Thresholds, TrueObject
 from lambdas.domain.shared.annotation import DatasetType
 from lambdas.domain.shared.boxes import RelativeBox
 
@@ -148,6 +155,21 @@ def test_the_odd_one_of_several_is_rather_wrong() -> None:
     likely = {one.image.key: one.mistakenness for one in issues}
     assert likely["images/c.jpg"] == pytest.approx(2 / 3)
     assert likely["images/a.jpg"] == pytest.approx(1 / 3)
+
+
+def test_of_very_many_that_look_the_same_each_is_compared_with_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparisons: list[str] = []
+
+    def counted(compared: TestImage, thresholds: Thresholds) -> list[Judged]:
+        comparisons.append(compared.key)
+        return judge(compared, thresholds)
+
+    monkeypatch.setattr("lambdas.domain.evaluation.label_issues.judge", counted)
+    many = [image(true("cow" if number == 7 else "cat"), key=f"images/{number}.jpg") for number in range(100)]
+    likely = {one.image.key: one.mistakenness for one in disagreements([(one, "TRAIN") for one in many])}
+    assert len(comparisons) == 100 * MAX_COMPARED
+    assert max(likely, key=lambda key: likely[key]) == "images/7.jpg"
+    assert likely["images/7.jpg"] == pytest.approx(MAX_COMPARED / (MAX_COMPARED + 1))
 
 
 def test_a_camera_that_moved_says_nothing_of_boxes() -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from lambdas import retrain
 from lambdas.domain.evaluation import issue_file, shadow_answers
 from lambdas.domain.evaluation.issue_file import KeptIssues
@@ -104,6 +106,27 @@ def test_a_running_champion_is_asked_about_new_training_images_within_its_budget
     assert check(world, made)[0]["asked"] == 3
     assert len(world.fake.called("detect_custom_labels")) == 3, "what is known is not asked again"
     assert asked == shadow_answers.read(world.s3, BUCKET, "v0").keys()
+
+
+def test_what_was_paid_for_is_kept_whatever_follows(world: World) -> None:
+    before = snapshot(world)
+    world.champion("v0", snapshot=before)
+    for number in range(6):
+        world.image(f"new {number}", "cat")
+    made = str(call(retrain.snapshot, run=the_run(world), force=False)["id"])
+    evaluated(world, "v1", made, 0.9, cat=0.9, dog=0.9)
+    asked: list[str] = []
+
+    def finds(version: str, key: str) -> list[dict[str, Any]]:
+        if len(asked) == 2:
+            raise ConnectionResetError
+        asked.append(key)
+        return [label("dog", 95)]
+
+    world.fake.finds = finds
+    with pytest.raises(ConnectionResetError):
+        check(world, made)
+    assert list(shadow_answers.read(world.s3, BUCKET, "v0")) == asked
 
 
 def test_a_champion_that_sleeps_or_may_not_be_asked_is_not(world: World) -> None:

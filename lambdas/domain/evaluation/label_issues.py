@@ -42,6 +42,9 @@ _LEVELS, _NEAR_LEVELS = 20, 4
 """Of confidence, and how many levels apart two detections still tell something of each other."""
 _ANY, _OTHERS_WEIGHT = "", 0.2
 """All labels together, and how much a detection of any label tells of one of another."""
+MAX_COMPARED = 50
+"""Images that look the same with which each is compared. Those of a camera that does not move all do, and all
+pairs of some thousands take longer than there is time for."""
 BANDS = 10
 """Of mistakenness: among label issues that are about as likely, those come first that are worth most to mend.
 With the likelihood as coarse as it is, effect alone would put what is hardly wrong before what surely is."""
@@ -106,7 +109,9 @@ def disagreements(alike: Sequence[tuple[TestImage, DatasetType]]) -> list[LabelI
     """
     issues = []
     for number, (image, dataset) in enumerate(alike):
-        others = [other for position, (other, _) in enumerate(alike) if position != number]
+        others = [
+            alike[(number + step) % len(alike)][0] for step in range(1, min(len(alike), MAX_COMPARED + 1))
+        ]
         for issue in _against(image, others):
             issues.append(replace(issue, dataset=dataset, seen_by="near_duplicate"))
     return issues

@@ -143,12 +143,15 @@ class _Check:
         known = shadow_answers.read(self.s3, self.bucket, champion.version_name) if new else {}
         answers = {key: known[key] for key in new if key in known}
         fresh: dict[str, shadow_answers.Detections] = {}
-        with suppress(_NotServingError):
-            for key in new:
-                if key not in answers:
-                    fresh[key] = self._ask(champion.version_arn, key)
-        if fresh:
-            shadow_answers.keep(self.s3, self.bucket, champion.version_name, fresh)
+        try:
+            with suppress(_NotServingError):
+                for key in new:
+                    if key not in answers:
+                        fresh[key] = self._ask(champion.version_arn, key)
+        finally:
+            # What was paid for is not asked again by the next attempt.
+            if fresh:
+                shadow_answers.keep(self.s3, self.bucket, champion.version_name, fresh)
         return {**answers, **fresh}
 
     def _ask(self, version_arn: str, key: str) -> shadow_answers.Detections:
