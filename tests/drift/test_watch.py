@@ -16,6 +16,7 @@ from lambdas.domain.drift.observations import Look, thresholds_name
 from lambdas.domain.drift.watch import DriftState
 from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Run
 from lambdas.domain.shared.scores import LabelScore
 from lambdas.services import services
 from tests.drift.test_counting import seen
@@ -174,6 +175,22 @@ def test_an_alarm_starts_a_run_if_the_settings_say_so(world: World, monkeypatch:
     look()
     assert world.running("retrain") == ["drift-v1-2026-11-28T12"]
     assert "The run drift-v1-2026-11-28T12 was started" in world.received("people")[0]["Message"]
+
+
+@pytest.mark.parametrize(("days", "version", "starts"), [(6, "v1", False), (6, None, True), (8, "v1", True)])
+def test_the_next_champion_starts_no_training_of_the_one_after_it(
+    days: int, version: str | None, starts: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its test images are mostly those of the one before: what arrives is as unlike them."""
+    arrive(world, 70)
+    world.tune(drift_starts_training=True)
+    services().__dict__["stepfunctions"] = world.stepfunctions
+    before = clock.to_iso(clock.parse(NOON) - timedelta(days=days))
+    world.loop_state.update_run(Run("drift-v0", trigger="drift", started_at=before, version=version))
+    look()
+    assert bool(world.running("retrain")) is starts
+    if not starts:
+        assert "drift started one on 2026-11-22 12:00 UTC already" in world.received("people")[0]["Message"]
 
 
 def test_a_budget_that_is_used_up_starts_no_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

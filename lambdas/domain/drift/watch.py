@@ -35,6 +35,8 @@ WINDOWS: Mapping[str, int] = {"today": 1, "7 days": 7, "28 days": 28}
 soon, a long one a small change, or one of few images."""
 ENDS_AFTER = timedelta(days=7)
 """An alarm ends once nothing was seen for so long, or with its version."""
+STARTS_AFTER = timedelta(days=7)
+"""After a run that drift has started and that has trained, before it starts the next one."""
 _HOUR_DIGITS = len("2026-11-28T23")
 _PART = "drift"
 
@@ -147,7 +149,9 @@ class Watch:
         )
 
     def _start_run(self, state: DriftState, tuning: Tuning) -> str:
-        if reason := holds.why_held(self.loop_state, tuning, clock.now(), adds_usd=0):
+        if reason := self._started_lately() or holds.why_held(
+            self.loop_state, tuning, clock.now(), adds_usd=0
+        ):
             return f"No run was started: {reason}."
         name = f"drift-{state.version}-{state.since[:_HOUR_DIGITS]}"
         try:
@@ -158,6 +162,22 @@ class Watch:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
         return f"The run {name} was started; it trains on what was labelled since the last one."
+
+    def _started_lately(self) -> str:
+        """That drift has led to a training a short time ago, else nothing.
+
+        The next champion is tested on mostly the same images, and what arrives is as unlike them as before:
+        each would start the training of the one after it.
+        """
+        due = clock.to_iso(clock.parse(clock.now()) - STARTS_AFTER)
+        trained = (run for run in self.loop_state.runs() if run.trigger == "drift" and run.version)
+        last = next(trained, None)
+        if last is None or (last.started_at or "") <= due:
+            return ""
+        return (
+            f"drift started one on {clock.minute(last.started_at or '')} already, and starts none for"
+            f" {STARTS_AFTER.days} days after it; `labelloop train` starts one at once"
+        )
 
 
 _HELP = (

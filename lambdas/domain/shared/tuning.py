@@ -220,7 +220,7 @@ class Tuning:
     nothing has changed. The smaller it is, the greater a change has to be."""
     drift_starts_training: bool = False
     """Whether that alarm starts a run, with whatever was labelled since the last training, be it less than
-    min_new_images."""
+    min_new_images; at most once in 7 days, whichever versions serve meanwhile."""
 
     aws_caller_rate: int = 600
     """Requests a minute that a role or user of AWS may make to the detection API, 60000 at most; an image in
