@@ -177,6 +177,7 @@ def plan(gateway: Gateway, **file: Any) -> Any:
 def test_what_the_dataset_has_is_not_sent_again(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     assert plan(gateway, sha256=deployment.done.image)["state"] == "known"
     assert plan(gateway, sha256=deployment.done.image, label="cat")["state"] == "known"
+    assert plan(gateway, sha256=deployment.done.image, label=" cat")["state"] == "known"
     other = plan(gateway, sha256=deployment.done.image, label="dog")
     assert (other["state"], other["key"]) == ("send", "incoming/labeled/dog/a.jpg")
 
@@ -229,6 +230,9 @@ def test_a_large_file_goes_on_where_it_broke_off(
     about: dict[str, Any] = {"key": key, "size": size}
     begun = gateway.ask("POST /api/admin/uploads/parts", about, who=ANN).document
     assert [part["number"] for part in begun["missing"]] == [1, 2]
+    for part in begun["missing"]:
+        headers = parse_qs(urlsplit(part["url"]).query)["X-Amz-SignedHeaders"][0]
+        assert "content-length" in headers, "of no other size than its own"
     about |= {"upload_id": begun["upload_id"]}
     sent = {"Bucket": BUCKET, "Key": key, "UploadId": begun["upload_id"]}
     s3.upload_part(**sent, PartNumber=1, Body=b"x" * uploads.PART_BYTES)
@@ -238,12 +242,14 @@ def test_a_large_file_goes_on_where_it_broke_off(
     early = gateway.ask("POST /api/admin/uploads/completion", about, who=ANN)
     assert (early.status, early.code) == (409, "conflict")
     s3.upload_part(**sent, PartNumber=2, Body=b"y" * 7)
+    s3.upload_part(**sent, PartNumber=3, Body=b"z" * 7)
     assert gateway.ask("POST /api/admin/uploads/completion", about, who=ANN).status == 204
     assert s3.head_object(Bucket=BUCKET, Key=key)["ContentLength"] == size
     s3.delete_object(Bucket=BUCKET, Key=key)
     for route in ("parts", "completion"):
         assert gateway.ask(f"POST /api/admin/uploads/{route}", about, who=ANN).code == "gone"
-    for wrong in ({"key": "images/a.jpg"}, {"key": "incoming/other"}, {"size": 5}):
+    too_large = {"size": uploads.MAX_FILE_BYTES + 1}
+    for wrong in ({"key": "images/a.jpg"}, {"key": "incoming/other"}, {"size": 5}, too_large):
         assert gateway.ask("POST /api/admin/uploads/parts", {**about, **wrong}, who=ANN).status == 422
 
 

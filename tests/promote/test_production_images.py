@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lambdas import promote
+from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.promote import production_images
@@ -66,6 +67,16 @@ def test_only_what_people_answered_about_production_and_nobody_has_learned_count
     assert len(production_images.recent(world.catalogue, 2, "classification", set())) == 2
     assert production_images.recent(world.catalogue, 0, "classification", set()) == []
     assert production_images.recent(world.catalogue, 9, "detection", set()) == []
+
+
+def test_an_image_that_was_withdrawn_a_moment_ago_does_not_count(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = answered(world, "one", "cat")
+    newest = catalogue_images.newest_ids(world.catalogue, "labelled", 9)
+    curation.exclude(world.catalogue, Path(key).stem, "ann")
+    monkeypatch.setattr(catalogue_images, "newest_ids", lambda *arguments: newest)
+    assert production_images.recent(world.catalogue, 9, "classification", set()) == []
 
 
 @pytest.mark.parametrize(("right", "passed"), [(True, True), (False, False)])

@@ -342,7 +342,10 @@ def newest(table: Table, status: Status, limit: int) -> list[CatalogueImage]:
     """The images of this status that changed last, the newest first."""
     wanted = newest_ids(table, status, limit)
     batches = (wanted[start : start + MAX_BATCH] for start in range(0, len(wanted), MAX_BATCH))
-    known = {image.id: image for batch in batches for image in get_images(table, batch)}
+    # The index may be a moment behind.
+    known = {
+        image.id: image for batch in batches for image in get_images(table, batch) if image.status == status
+    }
     return [known[id] for id in wanted if id in known]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.images.tiles import MAX_FILE_BYTES
 from lambdas.domain.register.annotation_files import SUFFIXES
 from lambdas.domain.register.arrivals import ANNOTATIONS, LABELED, UNLABELED
@@ -98,9 +99,13 @@ def plan(table: Table, files: Sequence[Wanted]) -> list[Planned]:
     }
     for place, file in enumerate(files):
         image = known.get(file.sha256)
-        if image and planned[place].key and (not file.label or file.label in image.label_names):
+        if image and planned[place].key and (not file.label or _has(image, file.label)):
             planned[place] = Planned(planned[place].key, known=True)
     return planned
+
+
+def _has(image: CatalogueImage, label: str) -> bool:
+    return annotation.clean_label(label) in image.label_names
 
 
 def _planned(file: Wanted) -> Planned:
@@ -117,18 +122,26 @@ def _key(file: Wanted) -> str:
         ValueError: it cannot be taken; the message says why.
     """
     name = unicodedata.normalize("NFC", file.name).strip("/")
-    is_annotation = name.lower().endswith(SUFFIXES)
+    is_annotation = _is_annotation(name)
     if not is_annotation and not name.lower().endswith(IMAGES):
         raise ValueError("neither a JPEG or PNG image nor an annotation file")
-    most = MAX_ANNOTATION_BYTES if is_annotation else MAX_FILE_BYTES
-    if not 0 < file.size <= most:
-        raise ValueError(f"{file.size} bytes; from 1 to {most} are taken")
+    if not 0 < file.size <= _most(name):
+        raise ValueError(f"{file.size} bytes; from 1 to {_most(name)} are taken")
     if any(unicodedata.category(character)[0] == "C" for character in name) or ".." in name.split("/"):
         raise ValueError("its name has control characters, or leads out of its folder")
     key = (ANNOTATIONS if is_annotation else _folder(file.label)) + name
     if len(key.encode()) > MAX_KEY_BYTES:
         raise ValueError("its name is too long")
     return key
+
+
+def _is_annotation(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _most(name: str) -> int:
+    """How many bytes a file of this name may have."""
+    return MAX_ANNOTATION_BYTES if _is_annotation(name) else MAX_FILE_BYTES
 
 
 def _folder(label: str) -> str:
@@ -161,19 +174,25 @@ def parts(  # noqa: PLR0917 clients, and what is sent
         ApiError: nothing is being sent to that key under this id any more.
     """
     _check(key, size)
-    sent = dict[int, int]()
+    sent, sizes = dict[int, int](), _sizes(size)
     if upload_id:
-        sent = _sent(s3, bucket, key, upload_id)
+        sent = {number: int(part["Size"]) for number, part in _listed(s3, bucket, key, upload_id).items()}
     else:
         begun = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)
         upload_id = begun["UploadId"]
-    missing = [number for number, bytes in _sizes(size).items() if sent.get(number) != bytes]
+    missing = [number for number, bytes in sizes.items() if sent.get(number) != bytes]
     links = (
         Part(
             number,
             signer.generate_presigned_url(
                 "upload_part",
-                Params={"Bucket": bucket, "Key": key, "UploadId": upload_id, "PartNumber": number},
+                Params={
+                    "Bucket": bucket,
+                    "Key": key,
+                    "UploadId": upload_id,
+                    "PartNumber": number,
+                    "ContentLength": sizes[number],
+                },
                 ExpiresIn=URL_SECONDS,
             ),
         )
@@ -189,20 +208,22 @@ def complete(s3: S3Client, bucket: str, key: str, size: int, upload_id: str) -> 
         ApiError: parts are missing, or nothing is being sent under this id; any more, if it was completed.
     """
     _check(key, size)
-    listed = _listed(s3, bucket, key, upload_id)
-    sent = {int(part["PartNumber"]): int(part["Size"]) for part in listed}
-    missing = [number for number, bytes in _sizes(size).items() if sent.get(number) != bytes]
+    sizes, listed = _sizes(size), _listed(s3, bucket, key, upload_id)
+    missing = [number for number in sizes if number not in listed or listed[number]["Size"] != sizes[number]]
     if missing:
         raise ApiError(409, "conflict", f"{len(missing)} parts of the file were not sent yet: send them")
-    etags: list[Any] = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in listed]
+    # What was sent beyond the size is no part of the file.
+    etags: list[Any] = [{"PartNumber": number, "ETag": listed[number]["ETag"]} for number in sizes]
     s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": etags})
 
 
 def _check(key: str, size: int) -> None:
     if not _UPLOADED.fullmatch(key) or len(key.encode()) > MAX_KEY_BYTES:
         raise ApiError(422, "bad_request", "key is what the plan of the upload gave", "key")
-    if not PART_BYTES < size <= MAX_ANNOTATION_BYTES:
-        raise ApiError(422, "bad_request", f"files of more than {PART_BYTES} bytes are sent in parts", "size")
+    if not PART_BYTES < size <= _most(key):
+        raise ApiError(
+            422, "bad_request", f"files of {PART_BYTES + 1} to {_most(key)} bytes are sent in parts", "size"
+        )
 
 
 def _sizes(size: int) -> dict[int, int]:
@@ -211,14 +232,11 @@ def _sizes(size: int) -> dict[int, int]:
     return {number: min(PART_BYTES, size - (number - 1) * PART_BYTES) for number in range(1, count + 1)}
 
 
-def _sent(s3: S3Client, bucket: str, key: str, upload_id: str) -> dict[int, int]:
-    return {int(part["PartNumber"]): int(part["Size"]) for part in _listed(s3, bucket, key, upload_id)}
-
-
-def _listed(s3: S3Client, bucket: str, key: str, upload_id: str) -> list[Mapping[str, Any]]:
+def _listed(s3: S3Client, bucket: str, key: str, upload_id: str) -> dict[int, Mapping[str, Any]]:
+    """The parts that were sent, by their numbers."""
     try:
         pages = s3.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload_id)
-        return [part for page in pages for part in page.get("Parts", [])]
+        return {int(part["PartNumber"]): part for page in pages for part in page.get("Parts", [])}
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchUpload", "InvalidArgument"):
             raise ApiError(410, "gone", "this upload has ended: begin it again") from error
