@@ -11,7 +11,8 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, PngImagePlugin
+from PIL.Image import Transpose
 
 setattr(PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_MEMORY)  # noqa: B010 typed as a constant
 """A long text in an image says nothing about its pixels."""
@@ -22,6 +23,17 @@ CROP_MARGIN = 1.1
 """How much more than the box a crop shows."""
 _ON_ITS_SIDE = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""How to put upright what has this EXIF orientation. Pillow's own function writes the other EXIF tags
+anew, which fails if one is odd."""
 
 Pixels = NDArray[np.uint8]
 """Pixels of an image (height, width, 3)."""
@@ -49,7 +61,8 @@ def upright(image: Image.Image) -> Image.Image:
 
     16-bit greyscale is brought to 8 bits, which Pillow alone would clip.
     """
-    turned = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+    turn = _TURNS.get(_orientation(image))
+    turned = image if turn is None else image.transpose(turn)
     if turned.mode.startswith("I") or turned.mode == "F":
         values = np.asarray(turned, np.float32)
         turned = Image.fromarray(
@@ -99,12 +112,19 @@ def _opened(source: Path | IO[bytes]) -> Iterator[tuple[Image.Image, tuple[int, 
             width, height = image.size
             turned = _orientation(image) in _ON_ITS_SIDE
             yield image, (height, width) if turned else (width, height)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    # A decoder may raise anything when bytes are hostile.
+    except Exception as error:
         raise ValueError(f"{source} cannot be read as an image: {error}") from error
 
 
 def _orientation(image: Image.Image) -> int:
-    return int(image.getexif().get(0x0112, 1))
+    """The EXIF orientation, 1 to 8; 1 if there is none that can be read, as other programs take it."""
+    try:
+        value = image.getexif().get(0x0112, 1)
+    # As above; its pixels are as good as any.
+    except Exception:  # noqa: BLE001
+        return 1
+    return int(value) if value in range(1, 9) else 1
 
 
 def fit(width: float, height: float, canvas: Canvas) -> Fit:
