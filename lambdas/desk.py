@@ -79,7 +79,7 @@ def list_labels(caller: Caller) -> responses.Labels:
 def claim_tasks(caller: Caller, body: ClaimRequest) -> responses.Tasks:
     """Claim tasks other than those held: those that the reviewer has claimed before come first."""
     from lambdas.contract import responses
-    from lambdas.domain.review.desk import desk
+    from lambdas.domain.review.desk import desk, labels
     from lambdas.domain.review.desk.drafts import drafting
 
     _remember(caller.sub, caller.name)
@@ -92,7 +92,7 @@ def claim_tasks(caller: Caller, body: ClaimRequest) -> responses.Tasks:
         routes=_answered_here(),
         held=frozenset(body.held),
         order=order.tasks,
-        draft=drafting(head, _features_of),
+        draft=drafting(head, _features_of, labels.usable(offered_labels())),
     )
     return responses.Tasks(tasks=[_document(task, caller) for task in claimed])
 

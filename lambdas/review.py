@@ -8,6 +8,7 @@ collector, which makes up for whatever was missed.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -82,7 +83,7 @@ def _propose(body: str) -> None:
 
     message = json.loads(body)
     if "fit" in message:
-        _refit(message["fit"])
+        _refit(message["fit"], message.get("missing"))
         return
     if "embed" in message:
         _embed(message["embed"])
@@ -164,9 +165,13 @@ def _embed(hashes: Sequence[str]) -> None:
         count("ImagesEmbedded", embedding.embed_missing(s.s3, s.bucket, s.catalogue, embedder, hashes))
 
 
-def _refit(wanted_at: str) -> None:
+def _refit(wanted_at: str, missing_before: int | None = None) -> None:
     """Fit a head, unless one was fitted since. Images that are asked about or labelled and have no embedding
-    get theirs, some at a time, and it is fitted again."""
+    get theirs, some at a time, and it is fitted again, as long as they become fewer.
+
+    Args:
+        missing_before: how many there were when this was requested on their account.
+    """
     from lambdas.domain.drafts import embedding
     from lambdas.domain.review import proposals
 
@@ -174,9 +179,13 @@ def _refit(wanted_at: str) -> None:
     if s.tuning().review_route == "none" or not fitting.refit(wanted_at) or embedder is None:
         return
     missing = embedding.missing(s.catalogue, embedder, fitting.looked_at())
-    if missing:
-        _request_embeddings(missing[:_EMBEDDED_BEFORE_FIT])
-        proposals.request_fit(s.sqs, variable("REVIEW_QUEUE_URL"), delay_seconds=_FIT_AGAIN_SECONDS)
+    if missing and (missing_before is None or len(missing) < missing_before):
+        # Not always the first: what cannot be had keeps no other image from its own.
+        some = random.sample(missing, min(len(missing), _EMBEDDED_BEFORE_FIT))
+        _request_embeddings(some)
+        proposals.request_fit(
+            s.sqs, variable("REVIEW_QUEUE_URL"), delay_seconds=_FIT_AGAIN_SECONDS, missing=len(missing)
+        )
 
 
 def _choose(hashes: Sequence[str], room: int) -> list[str]:

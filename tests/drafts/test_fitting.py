@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas import review as handlers
 from lambdas.domain.catalogue import embeddings
@@ -63,7 +65,9 @@ def fitting(reviews: Reviews, trunk: str = TRUNK, **tuning: Any) -> Fitting:
     return Fitting(reviews.world.catalogue, reviews.table, Tuning(**tuning), trunk)
 
 
-def claim(reviews: Reviews, count: int, who: desk.Reviewer = ANN) -> list[Task]:
+def claim(
+    reviews: Reviews, count: int, who: desk.Reviewer = ANN, usable: Sequence[str] = LABELS
+) -> list[Task]:
     """Claim as the desk's handler does."""
     table, catalogue = reviews.table.table, reviews.world.catalogue
     head, order = drafts.head_of(table), drafts.order_of(table).tasks
@@ -71,7 +75,7 @@ def claim(reviews: Reviews, count: int, who: desk.Reviewer = ANN) -> list[Task]:
     def features_of(sha256: str) -> bytes | None:
         return embeddings.get_embeddings(catalogue, [sha256], TRUNK).get(sha256)
 
-    draft = drafting(head, features_of)
+    draft = drafting(head, features_of, usable)
     return desk.claim(reviews.table, who, count, CLAIM_SECONDS, order=order, draft=draft)
 
 
@@ -88,6 +92,22 @@ def test_after_some_labels_the_queue_is_drafted(reviews: Reviews) -> None:
         assert suggestion.confidence >= drafts.MIN_CONFIDENCE
         assert (task.drafted_from, task.suggested_by) == (12, "")
         assert reviews.read(task).suggestions == task.suggestions
+
+
+def test_a_label_that_nobody_may_give_any_more_is_not_drafted(reviews: Reviews) -> None:
+    label(reviews, 12)
+    ask(reviews, 3)
+    fitting(reviews).refit(clock.now())
+    drafted = [task.suggestions.labels for task in claim(reviews, 3, usable=LABELS[:2])]
+    assert sorted(one.label for labels in drafted for one in labels) == [*LABELS[:2]]
+
+
+def test_a_head_that_was_begun_earlier_takes_no_newer_one_s_place(reviews: Reviews) -> None:
+    table = reviews.table.table
+    older, newer = (DraftHead(TRUNK, images, clock.now()) for images in (5, 6))
+    for head in (older, newer, older):
+        drafts.put_head(table, head)
+    assert drafts.head_of(table) == newer
 
 
 def test_what_is_held_comes_again_once(reviews: Reviews) -> None:
@@ -317,6 +337,31 @@ def test_what_cannot_be_read_is_not_tried_again(reviews: Reviews) -> None:
     assert fitting(reviews).refit(clock.now())
 
 
+def test_what_s3_does_not_give_keeps_no_other_image_from_its_embedding(
+    reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it waited for for ever: without the permission to list, what is gone is denied."""
+    good, denied = stored(reviews, "good", picture()), reviews.image("denied")
+    for name in ("good", "denied"):
+        reviews.task(name, kind="classification")
+    get = reviews.world.s3.get_object
+
+    def guarded(**request: Any) -> Any:
+        if request["Key"] == denied.key:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+        return get(**request)
+
+    monkeypatch.setattr(reviews.world.s3, "get_object", guarded)
+    assert embedded(reviews, [denied.sha256, good]) == 1
+    monkeypatch.setattr(handlers, "_embedder", lambda: EMBEDDER)
+    monkeypatch.setenv("REVIEW_QUEUE_URL", reviews.world.queues["review"])
+    handlers._refit(clock.now())
+    wanted = [json.loads(body) for body in messages(reviews)]
+    assert {"embed": [denied.sha256]} in wanted
+    handlers._refit(clock.now(), 1)
+    assert len(messages(reviews)) == len(wanted), "it has not become fewer"
+
+
 def messages(reviews: Reviews) -> list[str]:
     queue = reviews.world.queues["review"]
     received = reviews.world.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
@@ -357,3 +402,18 @@ def test_the_curve_is_drawn_once_for_the_same_images(reviews: Reviews) -> None:
     assert curve["gain"]["labels"] == curve["points"][-1]["labels"]
     fitting(reviews, review_random_share=0.5).draw_curve()
     assert drafts.curve_of(reviews.table.table) == curve
+
+
+def test_the_curve_is_drawn_anew_for_as_many_other_images(
+    reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more images than are looked at the newest count, and there are always as many."""
+    monkeypatch.setattr("lambdas.domain.drafts.fitting.MAX_IMAGES", 45)
+    label(reviews, 50)
+    fitting(reviews, review_random_share=0.5).draw_curve()
+    before = drafts.curve_of(reviews.table.table)
+    embed(reviews, [reviews.world.image("one more", "bolt")], images(1)[0])
+    fitting(reviews, review_random_share=0.5).draw_curve()
+    after = drafts.curve_of(reviews.table.table)
+    assert before and after and before["images"] == after["images"] == 45
+    assert after["drawn_at"] > before["drawn_at"]

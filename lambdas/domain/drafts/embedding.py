@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import embeddings
 from lambdas.domain.catalogue import images as catalogue_images
@@ -37,7 +38,7 @@ def missing(table: Table, embedder: Embedder, hashes: Sequence[str]) -> list[str
 
 def embed_missing(s3: S3Client, bucket: str, table: Table, embedder: Embedder, hashes: Sequence[str]) -> int:
     """Compute the embeddings that images lack: how many. What cannot be read gets an empty one, and is not
-    tried again."""
+    tried again; what S3 does not give keeps no other image from its own."""
     wanted = [catalogue_images.image_id(sha256) for sha256 in missing(table, embedder, hashes)]
     computed = {}
     for image in catalogue_images.get_images(table, wanted):
@@ -47,5 +48,8 @@ def embed_missing(s3: S3Client, bucket: str, table: Table, embedder: Embedder, h
         except (s3.exceptions.NoSuchKey, ValueError):
             logger.exception("the image has no embedding", extra={"image": image.sha256})
             computed[image.sha256] = b""
+        except ClientError:
+            # Without the permission to list the bucket S3 says so of an object that is gone, too.
+            logger.exception("the image cannot be got", extra={"image": image.sha256})
     embeddings.put_embeddings(table, computed, embedder.name)
     return len(computed)

@@ -5,6 +5,7 @@ Within seconds of each answer. What is not new since is not done again, whoever 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,11 @@ class Labelled:
     labels: tuple[str, ...]
     features: Matrix
     truth: Truth
+
+    @property
+    def digest(self) -> str:
+        """Stands for which images these are, and in which order they were labelled."""
+        return hashlib.sha256("".join(self.hashes).encode()).hexdigest()
 
 
 @frozen
@@ -189,8 +195,8 @@ class Fitting:
 
     def draw_curve(self) -> None:
         """Draw the learning curve anew, if there are other labelled images than when it was drawn."""
-        labelled, before = self._labelled(), drafts.curve_of(self.reviews.table)
-        if labelled is None or (before and before["images"] == len(labelled.hashes)):
+        labelled = self._labelled()
+        if labelled is None or labelled.digest == drafts.curve_digest(self.reviews.table):
             return
         share = self.tuning.review_random_share
         random = np.array([choice.is_random(sha256, share) for sha256 in labelled.hashes])
@@ -206,7 +212,7 @@ class Fitting:
             "will_not_help": curve.gain.will_not_help(self.tuning.f1_margin),
             "drawn_at": clock.now(),
         }
-        drafts.put_curve(self.reviews.table, document)
+        drafts.put_curve(self.reviews.table, document, labelled.digest)
 
 
 def _fitted(labelled: Labelled | None) -> Head | None:

@@ -161,10 +161,16 @@ def propose_wrong(
     sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": proposal}))
 
 
-def request_fit(sqs: SQSClient, queue_url: str, *, delay_seconds: int = 0) -> None:
-    """Have drafts and the order of unlabelled images follow what is labelled by now."""
-    body = json.dumps({"fit": clock.in_seconds(delay_seconds)})
-    sqs.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_seconds)
+def request_fit(
+    sqs: SQSClient, queue_url: str, *, delay_seconds: int = 0, missing: int | None = None
+) -> None:
+    """Have drafts and the order of unlabelled images follow what is labelled by now.
+
+    Args:
+        missing: images that had no embedding when this was requested on their account.
+    """
+    body = {"fit": clock.in_seconds(delay_seconds)} | ({} if missing is None else {"missing": missing})
+    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds)
 
 
 def request_embeddings(sqs: SQSClient, queue_url: str, hashes: Sequence[str]) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from operator import mul
 from typing import TYPE_CHECKING, Any, Literal
 
+from boto3.dynamodb.conditions import Attr
+
 from lambdas.domain.review.desk.task import Suggestion, Suggestions, Task
-from lambdas.domain.shared.dynamodb import from_item, to_item
+from lambdas.domain.shared.dynamodb import from_item, put_if, to_item
 from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
@@ -86,14 +88,21 @@ class Order:
     """What it is of; empty before there is any."""
 
 
-def drafting(head: DraftHead | None, features_of: Callable[[str], bytes | None]) -> Draft:
-    """What gives tasks their drafts by a head, and the features of images by their hashes."""
+def drafting(
+    head: DraftHead | None, features_of: Callable[[str], bytes | None], usable: Collection[str]
+) -> Draft:
+    """What gives tasks their drafts by a head, and the features of images by their hashes.
+
+    Args:
+        usable: labels that an answer may have: images may have one that was retired, or has another name now.
+    """
 
     def draft(task: Task) -> Task:
         if head is None or not head.labels or not _is_to_be_drafted(task):
             return task
         features = features_of(task.image)
-        labels = head.suggestions(features) if features else ()
+        drafted = head.suggestions(features) if features else ()
+        labels = tuple(one for one in drafted if one.label in usable)
         return replace(
             task, suggestions=Suggestions(labels=labels), drafted_from=head.images if labels else 0
         )
@@ -127,9 +136,10 @@ def head_of(table: Table) -> DraftHead | None:
 
 
 def put_head(table: Table, head: DraftHead) -> None:
-    """Keep a head in the place of the one before."""
+    """Keep a head in the place of the one before, unless that was begun to be fitted after it."""
     item = {**to_item({**asdict(head), "weights": ""}), "weights": head.weights}
-    table.put_item(Item={"id": _ID, "part": _HEAD, **item})
+    is_older = Attr("id").not_exists() | Attr("fitted_at").lte(head.fitted_at)
+    put_if(table, {"id": _ID, "part": _HEAD, **item}, is_older)
 
 
 def order_of(table: Table) -> Order:
@@ -147,15 +157,24 @@ def curve_of(table: Table) -> dict[str, Any] | None:
     """The learning curve as it was drawn last; None before there was one."""
     item = _get(table, _CURVE)
     return (
-        from_item({name: value for name, value in item.items() if name not in ("id", "part")})
+        from_item({name: value for name, value in item.items() if name not in ("id", "part", "digest")})
         if item
         else None
     )
 
 
-def put_curve(table: Table, curve: Mapping[str, Any]) -> None:
-    """Keep a learning curve in the place of the one before."""
-    table.put_item(Item={"id": _ID, "part": _CURVE, **to_item(dict(curve))})
+def curve_digest(table: Table) -> str:
+    """What stands for the images that the learning curve was drawn of; empty before there was one."""
+    return str((_get(table, _CURVE) or {}).get("digest", ""))
+
+
+def put_curve(table: Table, curve: Mapping[str, Any], digest: str) -> None:
+    """Keep a learning curve in the place of the one before.
+
+    Args:
+        digest: stands for its images.
+    """
+    table.put_item(Item={"id": _ID, "part": _CURVE, "digest": digest, **to_item(dict(curve))})
 
 
 def _get(table: Table, part: str) -> dict[str, Any] | None:
