@@ -7,6 +7,7 @@ Compiled packages are taken as wheels for the functions' platform, never for the
 from __future__ import annotations
 
 import compileall
+import fcntl
 import hashlib
 import importlib.util
 import py_compile
@@ -16,7 +17,6 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -203,14 +203,18 @@ def packed(asset: Path) -> Path:
 
 
 def made(target: Path, fill: Callable[[Path], None]) -> Path:
-    """`target`, filled unless it is there already. It appears complete or not at all, so that several
-    builders at once do not see each other's half-filled folders."""
-    if not target.exists():
-        BUILD.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
-            partial = Path(folder) / "content"
-            fill(partial)
-            with suppress(OSError):
+    """`target`, filled unless it is there already. It appears complete or not at all. Of several builders at
+    once one fills it, and the others wait for that."""
+    if target.exists():
+        return target
+    locks = BUILD / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / target.name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+                partial = Path(folder) / "content"
+                fill(partial)
                 partial.rename(target)
     return target
 

@@ -46,6 +46,7 @@ CHECKS: dict[str, list[str | Path]] = {
     "console types": [NODE / "tsc", "-p", "console"],
     "console tests": [NODE / "vitest", "run", "--root", "console"],
     "built once": [sys.executable, "-m", "tests.fixtures.built"],
+    "collected": [*PYTEST, "--collect-only", "-qq"],
     "tests": [*PYTEST, *SPREAD, *SLOWEST, *LONGEST_FIRST],
 }
 NOT_UNIT = ("tests/endtoend", "tests/infra", "tests/statemachines", "tests/web")
@@ -59,8 +60,15 @@ QUICK_CHECKS = {name: CHECKS[name] for name in ("format", "lint", "imports", "ty
     "built once": [*CHECKS["built once"], "--tables"],
     "unit tests": UNIT_TESTS,
 }
-BESIDE = {"types", "console types", "console tests"}
-"""Checks that go on beside those after them, which wait for other processes half of their time."""
+BESIDE = {"types", "console types", "console tests", "built once"}
+"""Checks that go on beside those after them, which wait for other processes half of their time. A test that
+needs what is built waits for it."""
+QUIET = {*BESIDE, "collected"}
+"""Checks whose output is of interest if they fail.
+
+Tests are collected once before workers do it: one process, not each of them, then compiles what is imported
+and rewrites the assertions, and a test file that cannot be imported is known at once.
+"""
 
 
 @dataclass
@@ -73,10 +81,10 @@ class Check:
     began: float
 
     def passed(self) -> bool:
-        """Wait for its end, and print its output if that was not seen as it came."""
+        """Wait for its end, and print the output of one that failed if that was not seen as it came."""
         status = self.process.wait()
         seconds = time.monotonic() - self.began
-        if self.output:
+        if self.output and status:
             self.output.seek(0)
             print(f"== {self.name}\n{self.output.read().decode(errors='replace')}", end="")  # noqa: T201
         print(f"== {self.name} {'failed' if status else 'passed'} in {seconds:.0f} s", flush=True)  # noqa: T201
@@ -93,11 +101,14 @@ def main(arguments: list[str]) -> int:
         beside: list[Check] = []
         for name, command in (QUICK_CHECKS if quick else CHECKS).items():
             given = for_pytest if name.endswith("tests") and command[1] == "-m" else []
-            if name in BESIDE:
-                beside.append(_start(name, command, files.enter_context(tempfile.TemporaryFile())))
-            else:
+            if name not in QUIET:
                 print(f"== {name}", flush=True)  # noqa: T201
-                verdicts[name] = _start(name, [*command, *given]).passed()
+            output = files.enter_context(tempfile.TemporaryFile()) if name in QUIET else None
+            check = _start(name, [*command, *given], output)
+            if name in BESIDE:
+                beside.append(check)
+            else:
+                verdicts[name] = check.passed()
         verdicts |= {check.name: check.passed() for check in beside}
     failed = [name for name, passed in verdicts.items() if not passed]
     verdict = f"Failed: {', '.join(failed)}" if failed else "All passed"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_cdk.assertions import Template
-
 from infra import api_docs
 from infra.applications import detection_routes
 from lambdas.domain.applications.directory import RESOURCE_SERVER, SCOPE_NAME
-from tests.infra.test_console import Resources, as_list, of_type, text
+from tests.fixtures.cloudformation_template import Resources, Template
+from tests.infra.test_console import as_list, of_type, text
 
 
 def of_api(template: Template, type: str) -> Resources:

@@ -5,10 +5,9 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from aws_cdk.assertions import Template
-
 from infra.batch_table import COLUMNS
 from lambdas.domain.batch.files import ResultLine
+from tests.fixtures.cloudformation_template import Template
 
 
 def table(template: Template) -> dict[str, Any]:

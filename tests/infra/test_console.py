@@ -11,15 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from aws_cdk.assertions import Template
 
 from infra import thumbnails
 from infra.data_bucket import REKOGNITION_READS
 from infra.routes import ROUTES
 from lambdas.domain.console import thumbnail_links
+from tests.fixtures.cloudformation_template import Resources, Template
 
 ROOT = Path(__file__).parents[2]
-Resources = dict[str, dict[str, Any]]
 
 
 def of_type(template: Template, type: str) -> Resources:
@@ -405,7 +404,7 @@ def test_an_image_that_was_tried_can_be_registered(template: Template) -> None:
 
 def test_no_policy_lets_everybody_in(template: Template) -> None:
     looked_at = 0
-    for name, resource in template.to_json()["Resources"].items():
+    for name, resource in template.resources.items():
         properties = resource.get("Properties", {})
         documents = [
             properties.get(document)
@@ -428,7 +427,7 @@ def test_functions_are_called_by_named_services_for_this_stack_alone(template: T
     for name, permission in of_type(template, "AWS::Lambda::Permission").items():
         assert permission["Principal"] != "*", name
         assert permission.get("SourceArn"), name
-    resources = template.to_json()["Resources"].values()
+    resources = template.resources.values()
     assert not [resource for resource in resources if resource["Type"] == "AWS::Lambda::Url"]
 
 

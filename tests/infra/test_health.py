@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
 from moto.events.models import EventPattern
+
+from tests.fixtures.cloudformation_template import Template
 
 
 def rule(template: Template) -> dict[str, Any]:
-    rules = template.to_json()["Resources"].values()
+    rules = template.resources.values()
     (health,) = [
         resource["Properties"]
         for resource in rules
