@@ -9,6 +9,9 @@ import struct
 import subprocess
 import sys
 import tarfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -195,6 +198,27 @@ def test_a_package_without_a_wheel_for_the_platform_is_a_clear_error(
     monkeypatch.setattr(lambda_asset, "BUILD", tmp_path)
     with pytest.raises(RuntimeError, match="packages for arm64 could not be installed"):
         lambda_asset.build("arm64")
+
+
+def test_of_several_builders_at_once_one_builds_and_the_others_wait(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lambda_asset, "BUILD", tmp_path)
+    together = threading.Barrier(4)
+    fills: list[Path] = []
+
+    def fill(target: Path) -> None:
+        fills.append(target)
+        time.sleep(0.1)
+        target.write_text("whole")
+
+    def build(_: int) -> str:
+        together.wait()
+        return lambda_asset.made(tmp_path / "asset", fill).read_text()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(build, range(4))) == ["whole"] * 4
+    assert len(fills) == 1
 
 
 def test_time_zones_are_known_where_the_system_has_none(built: tuple[str, Path]) -> None:
