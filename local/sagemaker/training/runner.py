@@ -261,7 +261,7 @@ def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
             (folder / key.removeprefix(prefix)).write_bytes(objects.get(bucket, key))
     source = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
     with tarfile.open(fileobj=io.BytesIO(objects.get(*bucket_and_key(source)))) as archive:
-        archive.extractall(ml / "code", filter="data")
+        _unpack(archive, ml / "code")
     for channel in request.get("InputDataConfig", []):
         folder = ml / "input" / "data" / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)
@@ -273,6 +273,20 @@ def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
             count += 1
         if not count:
             raise ValueError(f"no S3 objects found under the channel {channel['ChannelName']}")
+
+
+def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack files into a folder, and refuse an archive that would write beside it.
+
+    Python's own filter for this came with 3.11.4, and Debian 12 has 3.11.2:
+    https://docs.python.org/3/library/tarfile.html#supporting-older-python-versions
+    """
+    root = folder.resolve()
+    for member in archive:
+        target = (root / member.name).resolve()
+        if not (member.isfile() or member.isdir()) or not target.is_relative_to(root):
+            raise ValueError(f"the source's archive holds {member.name!r}, no file of its own folder")
+        archive.extract(member, root)
 
 
 def _objects_of(source: Mapping[str, Any], objects: Objects) -> Iterator[tuple[str, str]]:

@@ -318,3 +318,12 @@ def test_jobs_are_listed_page_by_page(bench: Bench) -> None:
         more = {"NextToken": page["NextToken"]}
     assert listed == [["parts-v2", "parts-v1"], ["parts-v0"]]
     assert code(bench.sagemaker.describe_training_job, TrainingJobName="nothing") == "ValidationException"
+
+
+@pytest.mark.parametrize("name", ["../beside.py", "/labelloop-beside.py", "../code-beside/a.py"])
+def test_a_source_that_would_be_unpacked_beside_its_folder_fails_the_job(name: str, bench: Bench) -> None:
+    bench.world.files[BUCKET, SOURCE] = packed(train__py=SCRIPT, **{name: "raise SystemExit"})
+    bench.sagemaker.create_training_job(**request())
+    job = ended(bench)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert f"ClientError: the source's archive holds {name!r}" in job["FailureReason"]
