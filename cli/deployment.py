@@ -244,7 +244,10 @@ class Deployment:
 
         settings = json.loads(self.serverless_engine)
         sagemaker = self._session.client("sagemaker", config=CONFIG)
-        detector = ServerlessDetector(self.functions, sagemaker, self.s3, settings["function"])
+        # What KMS has encrypted is given to links of the newer signature alone, as models are that SageMaker
+        # has written: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+        signer = self._session.client("s3", config=CONFIG.merge(Config(signature_version="s3v4")))
+        detector = ServerlessDetector(self.functions, sagemaker, signer, settings["function"])
         training = TrainingSettings(**settings["training"])
         serverless = ServerlessEngine(sagemaker, detector, training, rekognition.region)
         return Engines(rekognition, serverless, settings["usual"])

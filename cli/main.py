@@ -480,16 +480,18 @@ def rollback(session: Session, version: str, wait: bool) -> None:
 @click.option("--to-name", help="Name of the deployment there, if it is another.")
 @wait_option
 def release(session: Session, version: str, profile: str, to_name: str | None, wait: bool) -> None:
-    """Take a model version to another account's deployment in the same Region.
+    """Take a model version to another account's deployment.
 
     VERSION is its name or number. The model is copied, and the shadow gate there holds it against that
-    deployment's champion, on its own test images, before it may serve. Stopped, the same command goes on.
+    deployment's champion, on its own test images, before it may serve. Stopped, the same command goes on. A
+    version of Rekognition goes to the same Region alone.
 
     Example: labelloop release v4 --to production --wait
     """
     from cli import control
     from cli import release as releasing
     from cli.deployment import Deployment
+    from cli.model_copies import where
 
     source, console = session.deployment(), session.out.console
     there = to_name or session.name
@@ -497,8 +499,8 @@ def release(session: Session, version: str, profile: str, to_name: str | None, w
     prepared = session.wait_for("Comparing both", lambda: releasing.prepare(source, target, version))
     copied = releasing.copy(prepared, lambda text: console.print(text, markup=False))
     promotion = releasing.promote(prepared, copied)
-    execution = promotion.execution
-    console.print(f"{copied.id} is judged in {there}: promotion {execution.name} has started", markup=False)
+    execution, judged = promotion.execution, f"{copied.id} is judged in {where(target)}"
+    console.print(f"{judged}: promotion {execution.name} has started", markup=False)
     if not wait:
         if session.out.as_json:
             session.out.document({"id": execution.name, "execution": execution.arn, "version": copied.id})

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli.deployment import Deployment
 from cli.output import CommandError
+from lambdas.domain.engines.port import engine_of
+from lambdas.domain.engines.serverless.detector import MODEL_FILES
+from lambdas.domain.engines.serverless.training_jobs import SUMMARY_FILE
 from lambdas.domain.shared.records import ModelVersion
 
 EMBEDDED_PATH = "/_labelloop/models/"
@@ -31,10 +35,11 @@ def export(deployment: Deployment, version: ModelVersion, folder: Path) -> dict[
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"{folder} is there already: name a folder that is empty, or none yet")
-    archive = _archive(deployment, version)
+    files = of_version(deployment, version)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        archive.extractall(folder)
+        for name, body in files.items():
+            (folder / name).write_bytes(body)
         (folder / SCRIPT.name).write_bytes(SCRIPT.read_bytes())
         evaluation = json.loads((folder / "evaluation.json").read_text())
         loop = {"version": version.id, "snapshot": version.snapshot, "run": version.run, "f1": version.f1}
@@ -44,8 +49,54 @@ def export(deployment: Deployment, version: ModelVersion, folder: Path) -> dict[
         )
     except OSError as error:
         raise CommandError(f"{folder} cannot be written: {error.strerror}") from error
-    files = sorted(path.name for path in folder.iterdir())
-    return {"version": version.id, "folder": str(folder), "files": files}
+    written = sorted(path.name for path in folder.iterdir())
+    return {"version": version.id, "folder": str(folder), "files": written}
+
+
+def of_version(deployment: Deployment, version: ModelVersion) -> dict[str, bytes]:
+    """A version's model and the summary of its evaluation, by their files' names.
+
+    Raises:
+        CommandError: the engine keeps its models to itself, or the version has none.
+    """
+    if not version.arn:
+        raise CommandError(f"{version.id} has no model: its training has not begun")
+    if engine_of(version.arn) == "serverless":
+        return _from_bucket(deployment, version)
+    archive = _archive(deployment, version.id, version.arn)
+    return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _from_bucket(deployment: Deployment, version: ModelVersion) -> dict[str, bytes]:
+    """What a training job of SageMaker has left, or what was released to the deployment.
+
+    Other files there say how the model did about each image, and are no part of it.
+    """
+    described = deployment.engine.describe_version(version.id)
+    if described is None or described.summary is None:
+        raise CommandError(
+            f"{version.id} has no model: {described.message if described else 'SageMaker has no such job'}"
+        )
+    bucket, summary = described.summary
+    folder = summary.rpartition("/")[0]
+    files = {}
+    for name in (*MODEL_FILES, SUMMARY_FILE):
+        try:
+            files[name] = deployment.s3.get_object(Bucket=bucket, Key=f"{folder}/{name}")["Body"].read()
+        except deployment.s3.exceptions.NoSuchKey as error:
+            # Most models have no second stage. One that names it says so when it is loaded.
+            if name == MODEL_FILES[1]:
+                continue
+            raise CommandError(
+                f"{version.id} has lost its model: s3://{bucket}/{folder}/{name} is gone"
+            ) from error
+        except ClientError as error:
+            message = error.response["Error"].get("Message", "")
+            raise CommandError(
+                f"your credentials may not read the model: they need s3:GetObject and s3:ListBucket on"
+                f" {bucket} for training/, and the use of the bucket's key if KMS has one ({message})"
+            ) from error
+    return files
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
@@ -59,22 +110,20 @@ def show(console: Console, document: dict[str, Any]) -> None:
     )
 
 
-def _archive(deployment: Deployment, version: ModelVersion) -> zipfile.ZipFile:
+def _archive(deployment: Deployment, version: str, arn: str) -> zipfile.ZipFile:
     endpoint = str(deployment.rekognition.meta.endpoint_url)
     if urlsplit(endpoint).hostname not in {"127.0.0.1", "localhost"}:
         raise CommandError(
-            f"{version.id} was trained by Amazon Rekognition, which gives no models away: CopyProjectVersion"
+            f"{version} was trained by Amazon Rekognition, which gives no models away: CopyProjectVersion"
             " copies them between AWS accounts and that is all. Models of the embedded stack can be exported"
         )
-    if not version.arn:
-        raise CommandError(f"{version.id} has no model: its training has not begun")
-    address = f"{endpoint}{EMBEDDED_PATH}{quote(version.arn, safe='')}"
+    address = f"{endpoint}{EMBEDDED_PATH}{quote(arn, safe='')}"
     try:
         with urllib.request.urlopen(address) as response:  # noqa: S310 - an address of this machine
             return zipfile.ZipFile(io.BytesIO(response.read()))
     except urllib.error.HTTPError as error:
         raise CommandError(
-            f"{version.id} has no exported model: it is still being trained, was deleted, or was trained by"
+            f"{version} has no exported model: it is still being trained, was deleted, or was trained by"
             " an earlier release"
         ) from error
     except (OSError, zipfile.BadZipFile) as error:

@@ -10,8 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from cli import model_copies
 from cli import release as releasing
 from cli.deployment import Deployment
+from cli.model_copies import FilesCopy, RekognitionCopy
 from cli.output import CommandError
 from cli.release import Release
 from lambdas.domain.engines.port import Version
@@ -19,6 +21,8 @@ from lambdas.domain.shared.records import Champion, ModelVersion, Run
 from tests.fixtures.cli import PROJECT, V1, V2, Cli, client_error, version_arn
 
 THERE = "arn:aws:rekognition:us-east-1:210987654321:project/production/1700000000009"
+JOB = "arn:aws:sagemaker:us-east-1:123456789012:training-job/parts-v3-cccccccccccccccc"
+V3 = "v3-cccccccccccccccc-serverless"
 NAME = f"{V2}-of-123456789012"
 
 
@@ -73,8 +77,8 @@ class Account:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
-    monkeypatch.setattr(releasing, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(releasing, "POLICY_SECONDS", 0.0)
+    monkeypatch.setattr(model_copies, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(model_copies, "POLICY_SECONDS", 0.0)
     return Account()
 
 
@@ -93,11 +97,11 @@ def target(source: Deployment, account: Account, history: Cli) -> Deployment:
     return there
 
 
-def put_snapshot(history: Cli, labels: dict[str, int]) -> None:
+def put_snapshot(history: Cli, labels: dict[str, int], bucket: str = "parts-data") -> None:
     document = {"id": "5a4b", "kind": "detection", "train_images": 80, "test_images": 20}
     document |= {"train_labels": labels, "test_labels": labels}
     key = "datasets/5a4b/snapshot.json"
-    history.s3.put_object(Bucket="parts-data", Key=key, Body=json.dumps(document).encode())
+    history.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(document).encode())
 
 
 def refused(call: Callable[[], Any]) -> CommandError:
@@ -153,7 +157,8 @@ def test_a_policy_that_is_there_is_brought_up_to_date(
     source: Deployment, target: Deployment, account: Account
 ) -> None:
     release = releasing.prepare(source, target, V2)
-    account.policies = [{"PolicyName": release.policy, "PolicyRevisionId": "7"}]
+    assert isinstance(release.copy, RekognitionCopy)
+    account.policies = [{"PolicyName": release.copy.policy, "PolicyRevisionId": "7"}]
     releasing.copy(release, lambda text: None)
     assert account.called("put_project_policy")[0]["PolicyRevisionId"] == "7"
 
@@ -189,19 +194,102 @@ def test_what_cannot_be_released(
     history.fake.versions[V2] = {"Status": "STOPPED"}
     put_snapshot(history, {"bolt": 9, "washer": 3})
     error = str(refused(lambda: releasing.prepare(source, target, V2)))
-    assert f"washer only in production; nut only in {V2}" in error
+    assert f"washer only in production of account 210987654321; nut only in {V2}" in error
     history.s3.delete_object(Bucket="parts-data", Key="datasets/5a4b/snapshot.json")
     assert "has no test images" in str(refused(lambda: releasing.prepare(source, target, V2)))
-    history.loop_state.update_version(ModelVersion(V2, arn="arn:aws:sagemaker:us-east-1:1:training-job/v2"))
-    assert "engine serverless" in str(refused(lambda: releasing.prepare(source, target, V2)))
+    history.loop_state.update_version(ModelVersion(V2, arn=JOB))
+    assert "deploy it there with -c engine=both" in str(
+        refused(lambda: releasing.prepare(source, target, V2))
+    )
     assert account.calls == [], "nothing was changed"
+
+
+def test_a_model_for_whole_images_is_not_tested_on_boxes(
+    source: Deployment, target: Deployment, history: Cli
+) -> None:
+    document = json.dumps({"id": "5e4b", "kind": "classification", "train_images": 8, "test_images": 2})
+    document = document[:-1] + ', "train_labels": {}, "test_labels": {}}'
+    history.s3.put_object(Bucket="parts-data", Key="datasets/5e4b/snapshot.json", Body=document.encode())
+    history.loop_state.update_version(ModelVersion(V2, snapshot="5e4b"))
+    error = str(refused(lambda: releasing.prepare(source, target, V2)))
+    assert "is a model for classification, and" in error
+    assert error.endswith("of account 210987654321 are for detection")
+
+
+@pytest.fixture
+def model(source: Deployment, history: Cli) -> dict[str, bytes]:
+    """The files of a version of the engine serverless, which a training job has left."""
+    files = {"model.onnx": b"graph", "second_stage.onnx": b"another", "evaluation.json": b"{}"}
+    for name, body in {**files, "evaluation.manifest": b"of images there"}.items():
+        history.s3.put_object(Bucket="parts-data", Key=f"training/job/output/model/{name}", Body=body)
+    trained = history.loop_state.version(V2)
+    assert trained
+    history.loop_state.update_version(replace(trained, id=V3, arn=JOB))
+    summary = ("parts-data", "training/job/output/model/evaluation.json")
+    described = Version(JOB, V3, "RUNNING", "", None, summary, 0, is_always_on=True)
+    source.__dict__["engine"] = SimpleNamespace(describe_version=lambda name: described)
+    return files
+
+
+def test_a_serverless_version_is_copied_file_by_file(
+    source: Deployment, target: Deployment, account: Account, history: Cli, model: dict[str, bytes]
+) -> None:
+    history.s3.create_bucket(Bucket="production-data")
+    there = replace(target, bucket="production-data", serverless_engine="{}")
+    name = "v3-cccccccccccccccc-of-123456789012-serverless"
+    there.__dict__.update(engine=account, loop_state=account, s3=history.s3)
+    account.statuses[name] = ["RUNNING"]
+    put_snapshot(history, {"bolt": 9, "nut": 8}, "production-data")
+    lines: list[str] = []
+    release = releasing.prepare(source, there, V3)
+    copied = releasing.copy(release, lines.append)
+    assert (copied.id, copied.state, copied.snapshot) == (name, "trained", "5a4b")
+    keys = history.s3.list_objects_v2(Bucket="production-data", Prefix="training/")["Contents"]
+    assert {
+        listed["Key"]: history.s3.get_object(Bucket="production-data", Key=listed["Key"])["Body"].read()
+        for listed in keys
+    } == {f"training/{name}/{file}": body for file, body in model.items()}
+    assert account.calls == [], "nothing is opened to the other account, and Rekognition has no part in it"
+    releasing.copy(release, lines.append)
+    assert len(lines) == 1, "what was copied is not copied again"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        (("list_objects_v2", "AccessDenied"), "it needs s3:ListBucket on production-data"),
+        (("put_object", "AccessDenied"), "it needs s3:PutObject on production-data"),
+        (("put_object", "KMS.DisabledException"), "production-data does not take the model: why"),
+    ],
+)
+def test_files_that_the_other_bucket_refuses(
+    refusal: tuple[str, str], message: str, source: Deployment, target: Deployment, model: dict[str, bytes]
+) -> None:
+    operation, code = refusal
+
+    def refuse(**given: Any) -> Any:
+        raise client_error(code, "why")
+
+    there = replace(target, bucket="production-data")
+    calls = {"list_objects_v2": lambda **given: {"KeyCount": 0}, operation: refuse}
+    there.__dict__["s3"] = SimpleNamespace(**calls)
+    version = ModelVersion(V3, arn=JOB)
+    assert message in str(refused(lambda: FilesCopy(source, there, version).make(lambda text: None)))
+
+
+def test_a_model_that_is_gone_is_not_released(
+    source: Deployment, target: Deployment, history: Cli, model: dict[str, bytes]
+) -> None:
+    history.s3.delete_object(Bucket="parts-data", Key="training/job/output/model/model.onnx")
+    copy = FilesCopy(source, target, ModelVersion(V3, arn=JOB))
+    assert "model.onnx is gone" in str(refused(lambda: copy.make(lambda text: None)))
 
 
 @pytest.mark.parametrize(
     ("refusal", "message"),
     [
         (("put_project_policy", "AccessDeniedException"), "rekognition:PutProjectPolicy"),
-        (("copy_project_version", "AccessDeniedException"), "needs rekognition:CopyProjectVersion"),
+        (("copy_project_version", "AccessDeniedException"), "needs rekognition:CopyProjectVersion on"),
         (("copy_project_version", "ResourceNotFoundException"), "is gone"),
         (("copy_project_version", "LimitExceededException"), "as many models as it may"),
         (("copy_project_version", "ServiceQuotaExceededException"), "ServiceQuotaExceededException: why"),
@@ -215,6 +303,7 @@ def test_a_copy_that_is_refused_says_what_helps(
     release = releasing.prepare(source, target, V2)
     assert message in str(refused(lambda: releasing.copy(release, lambda text: None)))
     assert account.records == {}
+    assert account.called("delete_project_policy"), "it allows nothing any more"
 
 
 def test_a_copy_that_has_failed_says_why(source: Deployment, target: Deployment, account: Account) -> None:
@@ -227,7 +316,7 @@ def test_a_copy_that_has_failed_says_why(source: Deployment, target: Deployment,
 def test_what_was_decided_there_is_not_decided_again(
     source: Deployment, target: Deployment, account: Account
 ) -> None:
-    release = Release(source, target, ModelVersion(V2), cast(Any, None))
+    release = Release(RekognitionCopy(source, target, ModelVersion(V2)), cast(Any, None))
     rejected = ModelVersion(NAME, state="rejected", reason="worse with 97 % confidence")
     error = refused(lambda: releasing.promote(release, rejected))
     assert (error.exit_code, "worse with 97 %" in str(error)) == (3, True)
@@ -236,7 +325,10 @@ def test_what_was_decided_there_is_not_decided_again(
     )
     account.serves = NAME
     error = refused(lambda: releasing.promote(release, ModelVersion(NAME, state="champion")))
-    assert (error.exit_code, "serves in production already" in str(error)) == (0, True)
+    assert (error.exit_code, "of account 210987654321 already" in str(error)) == (
+        0,
+        True,
+    )
 
 
 def test_the_command_names_the_profile(history: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from lambdas import promote, retrain
 from lambdas import sweep as handler
 from lambdas.domain.engines.port import Version
+from lambdas.domain.engines.serverless import released
 from lambdas.domain.promote import redrive
 from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
@@ -461,6 +462,17 @@ def test_a_version_that_is_always_on_never_runs_for_nobody(world: World) -> None
     assert differences.differences(engine, world.stepfunctions, world.loop_state) == []
     assert models.stop_for_nobody(engine, world.loop_state) == []
     assert stops == []
+
+
+def test_a_champion_that_was_released_to_the_deployment_is_not_lost(world: World) -> None:
+    """No engine lists it: it is on record."""
+    version = released.describe("data", f"v4-{'a' * 16}-of-111122223333-serverless", "aws")
+    world.loop_state.update_version(ModelVersion(version.name, state="champion", arn=version.arn))
+    world.loop_state.switch_champion(None, version.arn, version.name)
+    engine: Any = SimpleNamespace(list_versions=list, describe_version=lambda name: version)
+    assert differences.differences(engine, world.stepfunctions, world.loop_state) == []
+    engine.describe_version = lambda name: None
+    assert len(differences.differences(engine, world.stepfunctions, world.loop_state)) == 1
 
 
 @pytest.mark.parametrize(

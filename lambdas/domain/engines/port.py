@@ -185,7 +185,7 @@ class Engine(Detector, Protocol):
         ...
 
     def list_versions(self) -> list[Version]:
-        """All versions of the deployment."""
+        """The versions that the deployment has trained."""
         ...
 
     def list_unowned(self) -> list[Version]:
@@ -254,4 +254,5 @@ class Engine(Detector, Protocol):
 
 def engine_of(version_arn: str) -> EngineName:
     """Which engine a version is of."""
-    return "serverless" if ":sagemaker:" in version_arn else "rekognition"
+    # Of a version that was released to the deployment it names the files in S3.
+    return "rekognition" if ":rekognition:" in version_arn else "serverless"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.costs import budget
-from lambdas.domain.engines import evaluation_images
+from lambdas.domain.engines import evaluation_images, versions
 from lambdas.domain.engines.evaluation_images import Evaluated, Pairs
 from lambdas.domain.engines.port import (
     NOT_SERVING,
@@ -316,8 +316,9 @@ class _Rivals:
 
     @cached_property
     def _described(self) -> dict[str, Version]:
-        """The project's versions, by name."""
-        return {version.name: version for version in self.trial.engine.list_versions()}
+        """The deployment's versions, by name."""
+        recorded = (record.id for record in self.trial.loop_state.versions())
+        return versions.by_name(self.trial.engine, recorded)
 
 
 def _best(pairs: Mapping[str, Pairs]) -> str | None:

@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from lambdas.domain.costs import budget
 from lambdas.domain.detect import backlog
 from lambdas.domain.engines.port import InferenceUnitsError, NotYetError, Version
+from lambdas.domain.engines.versions import by_name
 from lambdas.domain.promote import redrive
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve import changes, policy
@@ -81,8 +82,9 @@ class Server:
     """The schedule has called for it, and not somebody."""
 
     def look(self) -> list[Version]:
-        """The project's model versions as Rekognition has them now."""
-        return self.engine.list_versions()
+        """The deployment's model versions as their engines have them now."""
+        champion = self.loop_state.champion()
+        return list(by_name(self.engine, [champion.version_name] if champion else []).values())
 
     def serve(self, versions: list[Version]) -> Decision:
         """Decide about the champion and act on it: the decision.

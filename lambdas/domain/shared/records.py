@@ -5,6 +5,7 @@ Whatever a crash left half written can be read: a member that was not written ye
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, field, fields
 from typing import Any, Literal, TypeVar
@@ -434,6 +435,20 @@ class Incident:
 
 SERVERLESS_SUFFIX = "-serverless"
 """Ends the names of model versions of the engine `serverless`, and of no others."""
+
+
+_RELEASED = re.compile(rf"-of-\d{{12}}({SERVERLESS_SUFFIX})?$")
+
+
+def released_name(version: str, account: str) -> str:
+    """What a model version is called in the deployment of another account that it was released to."""
+    suffix = SERVERLESS_SUFFIX if is_serverless(version) else ""
+    return f"{version.removesuffix(SERVERLESS_SUFFIX)}-of-{account}{suffix}"
+
+
+def is_released(version: str) -> bool:
+    """Whether a model version of this name was released to the deployment, and not trained by it."""
+    return _RELEASED.search(version) is not None
 
 
 def is_serverless(version: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import ClientError
 
 from lambdas.domain.engines.port import MAX_UNDESCRIBED_SECONDS, Version
+from lambdas.domain.engines.versions import by_name
 from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
@@ -63,7 +64,7 @@ def differences(engine: Engine, stepfunctions: SFNClient, loop_state: LoopState)
         return []
     ended = [lease for name in LEASES if (lease := ended_lease(stepfunctions, loop_state, name))]
     different = [Difference("lease", dead.lease.id, _of_lease(dead)) for dead in ended]
-    versions = {version.name: version for version in engine.list_versions()}
+    versions = by_name(engine, (record.id for record in loop_state.versions()))
     champion = loop_state.champion()
     if not is_promotion(promotes) or any(dead.lease.id == "promote" for dead in ended):
         different += champion_differs(champion, loop_state.serving(), versions)

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from lambdas.domain.engines.port import Engine
 
 
-def by_name(engine: Engine) -> dict[str, Version]:
-    """The project's versions as Rekognition has them now."""
-    return {version.name: version for version in engine.list_versions()}
-
-
 def stop_for_nobody(engine: Engine, loop_state: LoopState) -> list[Version]:
     """Stop what runs, is not the champion and is asked by no batch: those that are still not stopped.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from lambdas.domain.costs import ledger, unowned
+from lambdas.domain.engines.versions import by_name
 from lambdas.domain.promote.redrive import redrive, renew
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-    from lambdas.domain.engines.port import Engine
+    from lambdas.domain.engines.port import Engine, Version
 
 logger = Logger(child=True)
 
@@ -149,9 +150,12 @@ class Sweeper:
         )
         return {"batches": ended}
 
+    def _versions(self) -> dict[str, Version]:
+        return by_name(self.engine, (record.id for record in self.loop_state.versions()))
+
     def _models(self) -> dict[str, Any]:
         stopped = models.stop_for_nobody(self.engine, self.loop_state)
-        settled = models.settle(self.loop_state, models.by_name(self.engine))
+        settled = models.settle(self.loop_state, self._versions())
         return {
             "stopped": [version.name for version in stopped],
             "settled": {version.id: version.state for version in settled},
@@ -160,7 +164,7 @@ class Sweeper:
     def _dead_letters(self) -> dict[str, Any]:
         """Dead letters of detection get another chance while the champion serves; until then none is lost."""
         champion = self.loop_state.champion()
-        versions = models.by_name(self.engine)
+        versions = self._versions()
         if self.loop_state.lease("promote") or not differences.is_serving(champion, versions):
             return {"renewed": sum(renew(self.sqs, dead) for dead, _ in self.detection_queues)}
         return {"redriven": sum(redrive(self.sqs, dead, queue) for dead, queue in self.detection_queues)}

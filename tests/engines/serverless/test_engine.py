@@ -17,13 +17,15 @@ from botocore.exceptions import ClientError
 from lambdas import custom_resource
 from lambdas import training_jobs as handler
 from lambdas.domain.engines.both import Detectors, Engines
-from lambdas.domain.engines.port import EngineError, LimitReachedError, NotYetError, Version
+from lambdas.domain.engines.port import EngineError, LimitReachedError, NotYetError, Version, engine_of
 from lambdas.domain.engines.serverless import training_jobs
 from lambdas.domain.engines.serverless.detector import ServerlessDetector
 from lambdas.domain.engines.serverless.engine import ServerlessDatasets, ServerlessEngine
 from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
+from lambdas.domain.engines.versions import by_name
 from lambdas.domain.promote import shutdown
 from lambdas.domain.promote.shutdown import StillRunningError
+from lambdas.domain.shared.records import released_name
 from tests.fixtures.deployment import context
 from tests.fixtures.rekognition import FakeRekognition, label
 from tests.fixtures.sagemaker import BUCKET, ROLE, Bench, World
@@ -251,6 +253,30 @@ def test_a_job_of_an_earlier_deployment_of_the_name_is_no_version(bench: Bench) 
     assert later.list_versions() == []
     with pytest.raises(EngineError, match="earlier deployment"):
         later.train_version(NAME, bucket="later", tags=TAGS)
+
+
+def test_what_was_released_answers_from_this_deployments_bucket(bench: Bench) -> None:
+    functions = Functions(labels=[])
+    made = engine(bench, functions)
+    name = released_name(NAME, "123456789012")
+    assert name == f"v7-{SNAPSHOT}-of-123456789012-serverless"
+    version = made.describe_version(name)
+    assert version
+    assert (version.name, version.status, version.is_trained, version.is_busy) == (
+        name,
+        "RUNNING",
+        True,
+        False,
+    )
+    assert version.summary == (BUCKET, f"training/{name}/evaluation.json")
+    assert engine_of(version.arn) == "serverless"
+    made.detect_labels(version.arn, {"Bytes": b"jpeg"})
+    folder = f"https://{BUCKET}/training/{name}"
+    assert functions.asked[0]["model"]["files"]["model.onnx"] == f"{folder}/model.onnx"
+    assert made.list_versions() == [], "SageMaker has no job of it"
+    further = released_name(name, "210987654321")
+    recorded = [name, further, "v6-abc", NAME]
+    assert list(by_name(made, recorded)) == [name, further], "but it is on record"
 
 
 RUNS_ON = packed(train__py="import time; time.sleep(60)")

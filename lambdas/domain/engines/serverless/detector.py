@@ -78,8 +78,7 @@ class ServerlessDetector:
         return answer
 
     def _model_links(self, version_arn: str) -> dict[str, str]:
-        folder = training_jobs.model_folder(self.sagemaker, version_arn.rpartition("/")[2])
-        bucket, _, prefix = folder.removeprefix("s3://").partition("/")
+        bucket, prefix = model_folder(self.sagemaker, version_arn)
         return {name: self._link({"Bucket": bucket, "Key": f"{prefix}/{name}"}) for name in MODEL_FILES}
 
     def _image(self, image: Image) -> dict[str, str]:
@@ -91,6 +90,20 @@ class ServerlessDetector:
 
     def _link(self, of: dict[str, str]) -> str:
         return self.signer.generate_presigned_url("get_object", Params=of, ExpiresIn=LINK_SECONDS)
+
+
+def model_folder(sagemaker: Any, version_arn: str) -> tuple[str, str]:
+    """Bucket and folder in which a version's model is.
+
+    Raises:
+        botocore.exceptions.ClientError: there is no such training job.
+    """
+    if ":s3:" in version_arn:
+        bucket, _, folder = version_arn.rpartition(":::")[2].partition("/")
+    else:
+        uri = training_jobs.model_folder(sagemaker, version_arn.rpartition("/")[2])
+        bucket, _, folder = uri.removeprefix("s3://").partition("/")
+    return bucket, folder
 
 
 def _label(seen: dict[str, Any]) -> Label:

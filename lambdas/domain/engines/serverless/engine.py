@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.engines.port import EngineError, NotYetError, Step
-from lambdas.domain.engines.serverless import training_jobs
+from lambdas.domain.engines.serverless import released, training_jobs
 from lambdas.domain.engines.serverless.detector import ServerlessDetector
 from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
 from lambdas.domain.shared import pricing
 from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.records import SERVERLESS_SUFFIX
+from lambdas.domain.shared.records import SERVERLESS_SUFFIX, is_released
 from lambdas.domain.snapshot import files as snapshot_files
 
 if TYPE_CHECKING:
@@ -97,10 +97,12 @@ class ServerlessEngine:
 
     def describe_version(self, name: str) -> Version | None:
         """The version of that name; None if there is none."""
+        if is_released(name):
+            return released.describe(self.settings.bucket, name, self.settings.role_arn.split(":")[1])
         return training_jobs.describe(self.sagemaker, self.settings.deployment, self.settings.bucket, name)
 
     def list_versions(self) -> list[Version]:
-        """The deployment's versions."""
+        """The versions that the deployment has trained; of those released to it SageMaker has no jobs."""
         return list(training_jobs.versions(self.sagemaker, self.settings.deployment, self.settings.bucket))
 
     def list_unowned(self) -> list[Version]:
