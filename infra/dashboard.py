@@ -50,7 +50,10 @@ class Dashboard(Construct):
             self._graph("From arrival to answer, seconds", self._seconds()),
             self._graph("Answer of the detect function, milliseconds", [_p95(detect)]),
             self._graph("Answer of the HTTP API, milliseconds", [api.latency("p95")]),
-            self._graph("Errors of functions", [_errors(handler) for handler in handlers]),
+            self._graph(
+                "Errors of functions, parts of pages that could not be read",
+                [*(_errors(handler) for handler in handlers), *self._sums("console")],
+            ),
             self._graph(
                 "Errors of the HTTP API, failed executions",
                 [api.responses("4xx"), api.responses("5xx"), *(workflow.failures for workflow in workflows)],

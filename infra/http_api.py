@@ -11,7 +11,7 @@ from infra import embedded
 from infra.alarm import Alarm
 from infra.deployment import NAMED_AT_START, executions_of
 from infra.gateway import integrate, make_http_api
-from infra.handler import Handler
+from infra.handler import Handler, metric_namespace
 from infra.register import Register
 from infra.rekognition_project import RekognitionProject
 from infra.review import Review
@@ -74,6 +74,23 @@ class HttpApi(Step):
                 threshold=_FAILURES,
                 periods=2,
             )
+        # The home page and others show what they can: that a part is missing is no error of the function.
+        Alarm(
+            self,
+            "PartsFailingAlarm",
+            self.deployment,
+            name="parts-failing",
+            what="Parts of the console's pages cannot be read",
+            metric=cloudwatch.Metric(
+                namespace=metric_namespace(self.deployment),
+                metric_name="PartsUnread",
+                dimensions_map={"service": "console"},
+                statistic="Sum",
+                period=cdk.Duration.minutes(5),
+            ),
+            threshold=_FAILURES,
+            periods=2,
+        )
         self.host = f"{self._api.ref}.execute-api.{shared.deployment.stack.region}.amazonaws.com"
 
     def add_routes(self, *, issuer: str, audience: str) -> None:

@@ -165,8 +165,8 @@ class LabelLoopStack(cdk.Stack):
             handlers=[
                 *(queue.handler for queue in (*register.queues, *review.queues)),
                 detect.handler,
-                # The dashboard is free up to 50 metrics: what fails in the function dataset has its alarm.
-                *(handler for name, handler in console.api.handlers.items() if name != "dataset"),
+                # The dashboard is free up to 50 metrics: what fails in the others has its alarm.
+                *(console.api.handlers[name] for name in ("desk", "console")),
                 serve.handler,
                 sweep.handler,
                 applications.handler,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools import Logger
 from msgspec import UNSET
@@ -15,6 +15,7 @@ from lambdas import http
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
+from lambdas.metrics import count, with_metrics
 from lambdas.review_documents import offered_labels
 from lambdas.services import services, tiling, variable
 from lambdas.ttl_cache import TtlCache
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     from lambdas.domain.console.evaluations import Evaluated, Evaluations
     from lambdas.domain.console.label_issues import IssueFinder, VersionIssues
     from lambdas.domain.console.tryit import TryResult
+    from lambdas.domain.costs.budget import MonthSpending
     from lambdas.domain.register.arrivals import Arrival
     from lambdas.domain.retrain.steps import Follower, Step
     from lambdas.domain.retrain.training_progress import TrainingProgress
     from lambdas.domain.review.task_opening import Opener, Seen
     from lambdas.domain.serve.requests import Request as ServingRequest
-    from lambdas.domain.shared.records import Batch, Champion, ModelVersion, PendingApproval, Run
+    from lambdas.domain.shared.records import Batch, ModelVersion, Run
 
 logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
@@ -52,6 +54,7 @@ PAGE = 24
 
 
 @logger.inject_lambda_context
+@with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """A request that API Gateway has let through."""
     return app.resolve(event)
@@ -61,12 +64,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def list_runs(caller: Caller) -> responses.Runs:
     """The latest runs and rollbacks, newest first."""
     from lambdas.contract import responses
-    from lambdas.domain.console import control
     from lambdas.domain.retrain import steps
 
-    s = services()
-    runs = control.listed_runs(s.stepfunctions, s.loop_state, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
-    return responses.Runs(runs=[responses.RunSummary(**steps.summary(run)) for run in runs])
+    return responses.Runs(runs=[responses.RunSummary(**steps.summary(run)) for run in _listed_runs()])
 
 
 @app.get("/api/runs/{run}")
@@ -75,19 +75,22 @@ def read_run(caller: Caller, run: str) -> responses.Run:
     from lambdas.contract import responses
     from lambdas.domain.console import versions
     from lambdas.domain.retrain import steps
+    from lambdas.parts import Parts
 
     s = services()
     record = s.loop_state.run(run)
     if record is None:
         raise ApiError(404, "not_found", f"there is no run {run[:80]}")
-    passed = follower().steps(s.stepfunctions, record)
+    parts = Parts[Literal["steps", "training"]](_count_unread)
+    passed = parts.read("steps", lambda: follower().steps(s.stepfunctions, record), ())
     pending = s.loop_state.approval(record.version) if record.version else None
     version = s.loop_state.version(record.version) if record.version else None
     return responses.Run(
         **steps.document(record, passed),
         **versions.decisions(record, version, pending),
-        training=_training(record, passed),
+        training=parts.read("training", lambda: _training(record, passed), None),
         report_url=_report_url(record),
+        unread=parts.unread,
     )
 
 
@@ -95,12 +98,24 @@ def read_run(caller: Caller, run: str) -> responses.Run:
 def list_versions(caller: Caller) -> responses.ModelVersions:
     """The latest model versions, newest first."""
     from lambdas.contract import responses
+    from lambdas.domain.console import versions
+    from lambdas.domain.review.results import reviewer_statistics
+    from lambdas.parts import Parts
 
-    state = services().loop_state
+    state, reviews = services().loop_state, services().reviews
     champion, pending = state.champion(), {approval.id: approval for approval in state.approvals()}
+    listed = state.versions()[:MAX_LISTED]
+    names = [version.id for version in listed]
+    parts = Parts[Literal["precision"]](_count_unread)
+    precisions = parts.read("precision", lambda: reviewer_statistics.precisions_of(reviews, names), {})
+    documents = (
+        versions.document(version, champion, precisions.get(version.id), pending.get(version.id))
+        for version in listed
+    )
     return responses.ModelVersions(
-        versions=[_version(version, champion, pending) for version in state.versions()[:MAX_LISTED]],
+        versions=[responses.ModelVersion(**document) for document in documents],
         label_thresholds=_label_thresholds(),
+        unread=parts.unread,
     )
 
 
@@ -189,34 +204,63 @@ def read_home(caller: Caller) -> responses.Home:
     """The state of everything: the champion, what waits for people, runs, versions, labels, production."""
     from lambdas import production_documents
     from lambdas.contract import responses
-    from lambdas.domain.console import control, home, production, serving
-    from lambdas.domain.costs import accounts, budget
+    from lambdas.domain.console import home, production, serving
+    from lambdas.domain.drift import watch
     from lambdas.domain.retrain import steps
+    from lambdas.parts import Parts
 
     s = services()
-    tuning, champion = s.tuning(), s.loop_state.champion()
-    runs = control.listed_runs(s.stepfunctions, s.loop_state, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
-    known = production.read(s.reviews, s.observations, champion.version_name) if champion else None
-    month = budget.spending(s.loop_state, tuning, clock.now())
-    running = accounts.running(s.loop_state, tuning)
+    parts = Parts[responses.HomePart](_count_unread)
+    champion = parts.read("champion", s.loop_state.champion, None)
+    name = champion.version_name if champion else ""
+    served = parts.read("champion", lambda: serving.document(s.engine, s.loop_state, s.tuning()), None)
+    month, costs = parts.read("costs", _home_costs, (None, None))
+    runs = parts.read("runs", _listed_runs, ())
+    versions = parts.read("versions", s.loop_state.versions, ())
+    known, drift, drift_document = None, None, None
+    if name:
+        known = parts.read("precision", lambda: production.read(s.reviews, s.observations, name), None)
+        drift = parts.read("drift", lambda: watch.read_state(s.observations, name), None)
+    if drift:
+        state = drift
+        drift_document = parts.read(
+            "drift", lambda: production_documents.drift(state, s.tuning().drift_false_alarm_rate), None
+        )
+    waiting = [
+        one
+        for part, read in home.waiting(s.loop_state, s.reviews, runs, drift, month).items()
+        for one in parts.read(part, read, ())
+    ]
     labels, images = home.images_by_label(runs)
-    waiting = home.waiting(s.loop_state, s.reviews, runs, known.drift if known else None, month)
-    evaluated = [version for version in s.loop_state.versions() if version.f1 is not None]
+    evaluated = [version for version in versions if version.f1 is not None]
     return responses.Home(
-        serving=responses.Serving(**serving.document(s.engine, s.loop_state, tuning)),
+        unread=parts.unread,
+        serving=responses.Serving(**served) if served else None,
+        costs=costs,
+        waiting=[responses.HomeTask(**vars(one)) for one in waiting],
+        runs=[responses.RunSummary(**steps.summary(run)) for run in runs[:HOME_RUNS]],
+        versions=[
+            production_documents.evaluated(version, name) for version in reversed(evaluated[:HOME_VERSIONS])
+        ],
+        labels=[responses.LabelImageCounts(**vars(one)) for one in labels],
+        snapshot_images=images,
+        production=production_documents.answers(known) if known else None,
+        drift=drift_document,
+    )
+
+
+def _home_costs() -> tuple[MonthSpending, responses.HomeCosts]:
+    """What this month has cost, and what runs now."""
+    from lambdas.contract import responses
+    from lambdas.domain.costs import accounts, budget
+
+    state, tuning = services().loop_state, services().tuning()
+    month, running = budget.spending(state, tuning, clock.now()), accounts.running(state, tuning)
+    return month, responses.HomeCosts(
         units=sum(version.units for version in running),
         usd_per_hour=sum(version.usd_per_hour for version in running),
         month_usd=month.usd,
         budget_usd=month.budget_usd,
-        waiting=[responses.HomeTask(**vars(one)) for one in waiting],
-        runs=[responses.RunSummary(**steps.summary(run)) for run in runs[:HOME_RUNS]],
-        versions=[
-            production_documents.evaluated(version, champion.version_name if champion else "")
-            for version in reversed(evaluated[:HOME_VERSIONS])
-        ],
-        labels=[responses.LabelImageCounts(**vars(one)) for one in labels],
-        snapshot_images=images,
-        production=production_documents.production(known, tuning.drift_false_alarm_rate) if known else None,
     )
 
 
@@ -225,15 +269,18 @@ def read_lineage(caller: Caller, version: str) -> responses.Lineage:
     """Where a version comes from: snapshot, whose labels, run, settings, cost."""
     from lambdas.contract import responses
     from lambdas.domain.console import lineage
+    from lambdas.parts import Parts
 
-    s = services()
-    known = lineage.read(s.s3, s.bucket, s.loop_state, _recorded(version), s.tuning())
-    snapshot = known.snapshot
+    s, record = services(), _recorded(version)
+    parts = Parts[Literal["snapshot", "run", "costs"]](_count_unread)
+    snapshot = parts.read("snapshot", lambda: lineage.snapshot(s.s3, s.bucket, record), None)
+    started_by = parts.read("run", lambda: lineage.started_by(s.loop_state, record), "")
+    usd = parts.read("costs", lambda: lineage.usd(s.loop_state, record, s.tuning()), None)
     is_administrator = ADMINISTRATORS in caller.groups
     people = snapshot.labelled_by if snapshot else {}
     return responses.Lineage(
-        version=known.version.id,
-        snapshot=known.version.snapshot,
+        version=record.id,
+        snapshot=record.snapshot,
         train_images=snapshot.train_images if snapshot else None,
         test_images=snapshot.test_images if snapshot else None,
         backgrounds=snapshot.train_backgrounds + snapshot.test_backgrounds if snapshot else None,
@@ -241,10 +288,11 @@ def read_lineage(caller: Caller, version: str) -> responses.Lineage:
         origins=_labelled_by(snapshot.origins if snapshot else {}),
         people=len(people),
         labelled_by=_labelled_by(people) if is_administrator else None,
-        run=known.version.run,
-        started_by=(known.started_by or None) if is_administrator else None,
-        settings=dict(known.settings),
-        usd=known.usd,
+        run=record.run,
+        started_by=(started_by or None) if is_administrator else None,
+        settings=lineage.changed_settings(record.settings or {}),
+        usd=usd,
+        unread=parts.unread,
     )
 
 
@@ -253,11 +301,13 @@ def read_production(caller: Caller, version: str) -> responses.Production:
     """How precise a version is in production, and whether what arrives is as its test images."""
     from lambdas import production_documents
     from lambdas.domain.console import production
+    from lambdas.domain.drift import watch
 
     s = services()
     record = _recorded(version)
     known = production.read(s.reviews, s.observations, record.id)
-    return production_documents.production(known, s.tuning().drift_false_alarm_rate)
+    state = watch.read_state(s.observations, record.id)
+    return production_documents.production(known, state, s.tuning().drift_false_alarm_rate)
 
 
 @app.get("/api/versions/{version}/production/pictures")
@@ -620,23 +670,24 @@ def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detecti
     )
 
 
-def _version(
-    version: ModelVersion, champion: Champion | None, pending: Mapping[str, PendingApproval]
-) -> responses.ModelVersion:
-    from lambdas.contract import responses
-    from lambdas.domain.console import versions
-    from lambdas.domain.review.results import reviewer_statistics
-
-    precision = reviewer_statistics.precision_of(services().reviews, version.id)
-    return responses.ModelVersion(**versions.document(version, champion, precision, pending.get(version.id)))
-
-
 @cache
 def follower() -> Follower:
     """Remembers how far the page of a run has read: it asks again and again."""
     from lambdas.domain.retrain.steps import Follower
 
     return Follower()
+
+
+def _count_unread() -> None:
+    count("PartsUnread")
+
+
+def _listed_runs() -> list[Run]:
+    """The latest runs and rollbacks, newest first."""
+    from lambdas.domain.console import control
+
+    s = services()
+    return control.listed_runs(s.stepfunctions, s.loop_state, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
 
 
 def _runs() -> list[Run]:

@@ -36,6 +36,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "serve": ("ChampionF1", "InferenceUnits", "UsdPerHour", "MonthUsd"),
         "sweep": ("OpenTasks",),
         "drift": ("DriftedFeatures",),
+        "console": ("PartsUnread",),
     }
 )
 """Names of all metrics, by service."""

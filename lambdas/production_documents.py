@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lambdas import http
 from lambdas.contract import responses
@@ -18,23 +18,32 @@ if TYPE_CHECKING:
     from lambdas.domain.shared.records import ModelVersion
 
 
-def production(known: Production, rate: float) -> responses.Production:
+def production(known: Production, state: DriftState, rate: float) -> responses.Production:
     """A version in production.
 
     Args:
         rate: of false alarms, by the settings.
     """
-    return responses.Production(
-        version=known.version,
-        images=known.images,
-        detections=known.detections,
-        unsure_detections=known.unsure_detections,
-        answers=_answers(known.answers),
-        others=[
-            responses.ProductionSource(source=source, answers=_answers(answers))
-            for source, answers in known.others.items()
+    return responses.Production(**_members(known), drift=drift(state, rate))
+
+
+def answers(known: Production) -> responses.AnswersInProduction:
+    """How right a version is in production."""
+    return responses.AnswersInProduction(**_members(known))
+
+
+def _members(known: Production) -> dict[str, Any]:
+    return {
+        "version": known.version,
+        "images": known.images,
+        "detections": known.detections,
+        "unsure_detections": known.unsure_detections,
+        "answers": _answers(known.answers),
+        "others": [
+            responses.ProductionSource(source=source, answers=_answers(judged))
+            for source, judged in known.others.items()
         ],
-        periods=[
+        "periods": [
             responses.ProductionPeriod(
                 first_day=period.first_day,
                 last_day=period.last_day,
@@ -44,12 +53,11 @@ def production(known: Production, rate: float) -> responses.Production:
             )
             for period in known.periods
         ],
-        labels=[
-            responses.ProductionLabel(label=label, answers=_answers(answers))
-            for label, answers in known.labels.items()
+        "labels": [
+            responses.ProductionLabel(label=label, answers=_answers(judged))
+            for label, judged in known.labels.items()
         ],
-        drift=_drift(known.drift, rate),
-    )
+    }
 
 
 def pictures(shown: Iterable[Picture]) -> list[responses.ProductionPicture]:
@@ -73,14 +81,14 @@ def evaluated(version: ModelVersion, champion: str) -> responses.VersionF1:
     )
 
 
-def _answers(answers: JudgedAnswers) -> responses.AnswerPrecision:
-    whole = answers.whole
+def _answers(judged: JudgedAnswers) -> responses.AnswerPrecision:
+    whole = judged.whole
     return responses.AnswerPrecision(
         whole=responses.Share(**{name: round(share, 4) for name, share in vars(whole).items()})
         if whole
         else None,
-        sure=_precision(answers.sure),
-        unsure=_precision(answers.unsure),
+        sure=_precision(judged.sure),
+        unsure=_precision(judged.unsure),
     )
 
 
@@ -89,7 +97,12 @@ def _precision(precision: Precision) -> responses.ProductionPrecision | None:
     return responses.ProductionPrecision(**document) if document else None
 
 
-def _drift(state: DriftState, rate: float) -> responses.Drift:
+def drift(state: DriftState, rate: float) -> responses.Drift:
+    """Whether what arrives is as the test images.
+
+    Args:
+        rate: of false alarms, by the settings.
+    """
     return responses.Drift(
         looked_at=state.looked_at or None,
         problem=state.problem,

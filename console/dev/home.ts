@@ -14,7 +14,7 @@ const answers = (value: number, images: number) => ({
   unsure: judged(images, Math.round(images * 0.4), images),
 })
 
-export const production = (version: string) => ({
+const answersInProduction = (version: string) => ({
   version,
   images: 18_240,
   detections: 51_022,
@@ -29,20 +29,23 @@ export const production = (version: string) => ({
     answers: answers(i < 7 ? 0.95 - 0.003 * i : 0.9 - 0.02 * (i - 6), 40 + 3 * i),
   })),
   labels: ['crate', 'cone', 'barrel', 'a label with a rather long name'].map((label, i) => ({ label, answers: answers(0.95 - 0.04 * i, 90 - 12 * i) })),
-  drift: {
-    looked_at: ago(12),
-    problem: '',
-    since: ago(2600),
-    test_images: 240,
-    arrived: { today: 310, '7 days': 2140, '28 days': 8020 },
-    findings: [
-      { kind: 'confidence', label: '', text: 'half of the images in the last 7 days have a mean confidence of about 71 % or less, of the test images 88 %', p_value: 1e-12 },
-      { kind: 'label', label: 'forklift', text: '21.0% of the images in the last 28 days show forklift, of the test images 4.2%', p_value: 3e-9 },
-    ],
-    false_alarm_rate: 0.05,
-    least_difference: 0.1788,
-  },
 })
+
+const drift = {
+  looked_at: ago(12),
+  problem: '',
+  since: ago(2600),
+  test_images: 240,
+  arrived: { today: 310, '7 days': 2140, '28 days': 8020 },
+  findings: [
+    { kind: 'confidence', label: '', text: 'half of the images in the last 7 days have a mean confidence of about 71 % or less, of the test images 88 %', p_value: 1e-12 },
+    { kind: 'label', label: 'forklift', text: '21.0% of the images in the last 28 days show forklift, of the test images 4.2%', p_value: 3e-9 },
+  ],
+  false_alarm_rate: 0.05,
+  least_difference: 0.1788,
+}
+
+export const production = (version: string) => ({ ...answersInProduction(version), drift })
 
 const pictures = (first: number, confidence: number) =>
   Array.from({ length: 6 }, (_, i) => ({ url: `/mock/pictures/${first + i}`, labels: i === 4 ? [] : ['crate', 'cone'], detections: i === 4 ? 0 : 2 + i, confidence: i === 4 ? null : confidence + i }))
@@ -62,25 +65,22 @@ const serving = (champion: string | null) => ({
 })
 
 const nothing = {
+  unread: [],
   serving: serving(null),
-  units: 0,
-  usd_per_hour: 0,
-  month_usd: 0,
-  budget_usd: null,
+  costs: { units: 0, usd_per_hour: 0, month_usd: 0, budget_usd: null },
   waiting: [],
   runs: [],
   versions: [],
   labels: [],
   snapshot_images: 0,
   production: null,
+  drift: null,
 }
 
 const home = (runs: object[]) => ({
+  unread: [],
   serving: serving('v6-0123456789ab'),
-  units: 1,
-  usd_per_hour: 4,
-  month_usd: 156.1,
-  budget_usd: 200,
+  costs: { units: 1, usd_per_hour: 4, month_usd: 156.1, budget_usd: 200 },
   waiting: [
     { kind: 'run', text: 'the last run failed: training failed: the manifest entry 41 names an image that is gone', subject: 'run-20261120-0003' },
     { kind: 'approval', text: 'v8-0123456789ab waits for approval until 2026-11-30 09:30 UTC', subject: 'v8-0123456789ab' },
@@ -97,7 +97,8 @@ const home = (runs: object[]) => ({
   })),
   labels: ['a label with a rather long name', 'trolley', 'sack', 'drum', 'ladder', 'forklift', 'pallet', 'barrel', 'cone', 'crate', 'box'].map((label, i) => ({ label, train: 12 + 9 * i, test: 4 + 2 * i })),
   snapshot_images: 640,
-  production: production('v6-0123456789ab'),
+  production: answersInProduction('v6-0123456789ab'),
+  drift,
 })
 
 const lineage = (version: string) => ({
@@ -120,11 +121,20 @@ const lineage = (version: string) => ({
   started_by: null,
   settings: { min_f1: '0.7', label_thresholds: '{"sack": 80}' },
   usd: 132.6,
+  unread: [],
 })
 
+/** As where nothing of it can be read. */
+const unreadHome = {
+  ...nothing,
+  unread: ['champion', 'costs', 'incidents', 'approvals', 'reviews', 'runs', 'versions', 'precision', 'drift'],
+  serving: null,
+  costs: null,
+}
+
 /** The response of a route of these pages; null for other routes. */
-export function homeAnswer(url: URL, runs: object[], isEmpty: boolean): Answer | null {
-  if (url.pathname === '/api/home') return ok(isEmpty ? nothing : home(runs))
+export function homeAnswer(url: URL, runs: object[], isEmpty: boolean, isUnread: boolean): Answer | null {
+  if (url.pathname === '/api/home') return ok(isUnread ? unreadHome : isEmpty ? nothing : home(runs))
   if (url.pathname.endsWith('/production/pictures')) return ok({ arrived: pictures(3, 66), tested: pictures(20, 87) })
   const asked = /^\/api\/versions\/([^/]+)\/lineage$/.exec(url.pathname)
   if (asked) return ok(lineage(decodeURIComponent(asked[1] ?? '')))

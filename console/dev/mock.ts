@@ -22,6 +22,8 @@ const first = () => ({
   images: Number(process.env['MOCK_IMAGES'] ?? 340),
   /** No runs, no versions, no labels, no reviewers yet. */
   empty: false,
+  /** Nothing of the home page can be read. */
+  unread: false,
   /** Several people are asked about each image. */
   shared: false,
   /** Who signs in. */
@@ -250,7 +252,7 @@ function sendPicture(response: ServerResponse, n: number): void {
 const counts = { open: 0, claimed: 0, done: 0, given_back: 0, deleted: 0 }
 const nothingYet: Record<string, unknown> = {
   '/runs': { runs: [] },
-  '/versions': { versions: [], label_thresholds: {} },
+  '/versions': { versions: [], label_thresholds: {}, unread: [] },
   '/batches': { batches: [] },
   '/costs': noCosts,
   '/labels': { labels: [] },
@@ -271,7 +273,7 @@ function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Ans
     deskAnswer(method, url.pathname.slice(4), body) ??
     administrationAnswer(method, url, body) ??
     labelIssuesAnswer(method, url) ??
-    homeAnswer(url, runs(), world.empty) ??
+    homeAnswer(url, runs(), world.empty, world.unread) ??
     datasetAnswer(method, url, body, world.images) ??
     pagesAnswer(url) ??
     failure(404, 'no_route', `The mock has no route ${url.pathname}.`)

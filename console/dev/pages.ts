@@ -79,6 +79,7 @@ function runOf(id: string): Answer {
     forecast_usd: 6.2,
     usd_per_hour: run.outcome === 'promoted' ? 4 : null,
     report_url: shownVerdicts.length > 0 ? '/mock/pictures/1' : null,
+    unread: [],
   })
 }
 
@@ -252,7 +253,7 @@ export function pagesAnswer(url: URL): Answer | null {
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })
   if (url.pathname === '/api/admin/thresholds') return ok({ label_thresholds: {} })
   if (first === 'versions' && id) return evaluationAnswer(url)
-  if (first === 'versions') return ok({ versions: versions(), label_thresholds: { sack: 80 } })
+  if (first === 'versions') return ok({ versions: versions(), label_thresholds: { sack: 80 }, unread: [] })
   if (first === 'batches') return ok(id ? batchOf(id) : { batches: batches() })
   if (first === 'costs') return ok(costs(url.searchParams.get('by') ?? 'day'))
   if (first !== 'try') return null

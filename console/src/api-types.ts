@@ -439,6 +439,24 @@ export interface components {
       tasks: components["schemas"]["AnsweredTask"][];
     };
     /**
+     * AnswersInProduction
+     * @description How right a version is in production.
+     */
+    AnswersInProduction: {
+      version: string;
+      /** @description That arrived under `detect/` and from applications. */
+      images: number;
+      detections: number;
+      /** @description On images that the model was unsure of. */
+      unsure_detections: number;
+      answers: components["schemas"]["AnswerPrecision"];
+      /** @description `clips` and `batches`, which are apart. */
+      others: components["schemas"]["ProductionSource"][];
+      /** @description Oldest first. */
+      periods: components["schemas"]["ProductionPeriod"][];
+      labels: components["schemas"]["ProductionLabel"][];
+    };
+    /**
      * ApplicationLine
      * @description Who may ask the detection API, and how much it does.
      */
@@ -999,18 +1017,13 @@ export interface components {
     };
     /**
      * Home
-     * @description The state of everything.
+     * @description The state of everything, as far as it could be read.
      */
     Home: {
-      serving: components["schemas"]["Serving"];
-      /** @description Inference units that run, of all versions. */
-      units: number;
-      /** @description What runs now. */
-      usd_per_hour: number;
-      /** @description This month so far, by the ledger. */
-      month_usd: number;
-      /** @description Null without a budget. */
-      budget_usd: number | null;
+      /** @description Parts that could not be read now; what they would say is null or missing. */
+      unread: ("approvals" | "champion" | "costs" | "drift" | "incidents" | "precision" | "reviews" | "runs" | "versions")[];
+      serving: components["schemas"]["Serving"] | null;
+      costs: components["schemas"]["HomeCosts"] | null;
       /** @description What people are waited for, the most urgent first. */
       waiting: components["schemas"]["HomeTask"][];
       /** @description The last ones, newest first. */
@@ -1021,7 +1034,23 @@ export interface components {
       labels: components["schemas"]["LabelImageCounts"][];
       snapshot_images: number;
       /** @description Of the champion; null without one. */
-      production: components["schemas"]["Production"] | null;
+      production: components["schemas"]["AnswersInProduction"] | null;
+      /** @description Of the champion; null without one. */
+      drift: components["schemas"]["Drift"] | null;
+    };
+    /**
+     * HomeCosts
+     * @description What runs, and what it costs.
+     */
+    HomeCosts: {
+      /** @description Inference units that run, of all versions. */
+      units: number;
+      /** @description What runs now. */
+      usd_per_hour: number;
+      /** @description This month so far, by the ledger. */
+      month_usd: number;
+      /** @description Null without a budget. */
+      budget_usd: number | null;
     };
     /**
      * HomeTask
@@ -1376,6 +1405,8 @@ export interface components {
       };
       /** @description Its training and what it ran; null if nothing is booked. */
       usd: number | null;
+      /** @description Parts that could not be read now. */
+      unread: ("costs" | "run" | "snapshot")[];
     };
     /**
      * MatrixCell
@@ -1485,6 +1516,8 @@ export interface components {
       label_thresholds: {
         [key: string]: number;
       };
+      /** @description Parts of each that could not be read now. */
+      unread: "precision"[];
     };
     /**
      * OpenedTask
@@ -1844,6 +1877,8 @@ export interface components {
       usd_per_hour: number | null;
       /** @description The dataset report of the snapshot, for minutes. */
       report_url: string | null;
+      /** @description Parts that could not be read now. */
+      unread: ("steps" | "training")[];
     };
     /**
      * RunSummary
@@ -3159,7 +3194,7 @@ export interface operations {
   /** The state of everything: the champion, what waits for people, runs, versions, labels, production. */
   read_home: {
     responses: {
-      /** @description The state of everything. */
+      /** @description The state of everything, as far as it could be read. */
       200: {
         content: {
           "application/json": components["schemas"]["Home"];

@@ -373,6 +373,9 @@ class Run(RunSummary):
         float | None, Meta(description="What its version goes on to cost; null if it does not run.")
     ]
     report_url: Annotated[str | None, Meta(description="The dataset report of the snapshot, for minutes.")]
+    unread: Annotated[
+        list[Literal["steps", "training"]], Meta(description="Parts that could not be read now.")
+    ]
 
 
 class CostAccount(Response):
@@ -634,8 +637,8 @@ class ProductionPicture(Response):
     confidence: Annotated[float | None, Meta(description="Mean in percent; null without a detection.")]
 
 
-class Production(Response):
-    """How a version does in production."""
+class AnswersInProduction(Response):
+    """How right a version is in production."""
 
     version: str
     images: Annotated[int, Meta(description="That arrived under `detect/` and from applications.")]
@@ -645,6 +648,11 @@ class Production(Response):
     others: Annotated[list[ProductionSource], Meta(description="`clips` and `batches`, which are apart.")]
     periods: Annotated[list[ProductionPeriod], Meta(description="Oldest first.")]
     labels: list[ProductionLabel]
+
+
+class Production(AnswersInProduction):
+    """How a version does in production."""
+
     drift: Drift
 
 
@@ -681,6 +689,9 @@ class ModelVersions(Response):
     label_thresholds: Annotated[
         dict[str, float],
         Meta(description="Percent by label: the setting `label_thresholds`, in place of the models' own."),
+    ]
+    unread: Annotated[
+        list[Literal["precision"]], Meta(description="Parts of each that could not be read now.")
     ]
 
 
@@ -753,6 +764,9 @@ class Lineage(Response):
         dict[str, str], Meta(description="Those that were not the defaults when it was judged, as JSON.")
     ]
     usd: Annotated[float | None, Meta(description="Its training and what it ran; null if nothing is booked.")]
+    unread: Annotated[
+        list[Literal["snapshot", "run", "costs"]], Meta(description="Parts that could not be read now.")
+    ]
 
 
 class VersionF1(Response):
@@ -781,14 +795,37 @@ class HomeTask(Response):
     subject: Annotated[str, Meta(description="The version or the run; empty if it is about neither.")]
 
 
-class Home(Response):
-    """The state of everything."""
+class HomeCosts(Response):
+    """What runs, and what it costs."""
 
-    serving: Serving
     units: Annotated[int, Meta(description="Inference units that run, of all versions.")]
     usd_per_hour: Annotated[float, Meta(description="What runs now.")]
     month_usd: Annotated[float, Meta(description="This month so far, by the ledger.")]
     budget_usd: Annotated[float | None, Meta(description="Null without a budget.")]
+
+
+HomePart = Literal[
+    "champion",
+    "costs",
+    "incidents",
+    "approvals",
+    "reviews",
+    "runs",
+    "versions",
+    "precision",
+    "drift",
+]
+
+
+class Home(Response):
+    """The state of everything, as far as it could be read."""
+
+    unread: Annotated[
+        list[HomePart],
+        Meta(description="Parts that could not be read now; what they would say is null or missing."),
+    ]
+    serving: Serving | None
+    costs: HomeCosts | None
     waiting: Annotated[list[HomeTask], Meta(description="What people are waited for, the most urgent first.")]
     runs: Annotated[list[RunSummary], Meta(description="The last ones, newest first.")]
     versions: Annotated[list[VersionF1], Meta(description="Those that were evaluated, oldest first.")]
@@ -796,7 +833,8 @@ class Home(Response):
         list[LabelImageCounts], Meta(description="Of the newest snapshot, fewest images first.")
     ]
     snapshot_images: int
-    production: Annotated[Production | None, Meta(description="Of the champion; null without one.")]
+    production: Annotated[AnswersInProduction | None, Meta(description="Of the champion; null without one.")]
+    drift: Annotated[Drift | None, Meta(description="Of the champion; null without one.")]
 
 
 class StartedRollback(Response):

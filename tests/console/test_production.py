@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from lambdas.domain.review.results.reviewer_statistics import add_request
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.records import Run, SnapshotSummary
 from tests.drift.test_counting import seen
+from tests.fixtures.api_gateway import Gateway
 from tests.fixtures.deployment import World
 
 
@@ -141,8 +143,13 @@ def test_pictures_of_a_label_show_it_where_it_is_more_frequent(world: World) -> 
 MONTH = MonthSpending("2026-11", 10.0, None)
 
 
+def waiting(world: World, runs: Sequence[Run], drift: DriftState | None, month: MonthSpending) -> list[Any]:
+    kinds = home.waiting(world.loop_state, world.reviews, runs, drift, month)
+    return [one for read in kinds.values() for one in read()]
+
+
 def test_nothing_waits_where_there_is_nothing(world: World) -> None:
-    assert home.waiting(world.loop_state, world.reviews, [], None, MONTH) == []
+    assert waiting(world, [], None, MONTH) == []
     assert home.images_by_label([]) == ([], 0)
 
 
@@ -153,16 +160,16 @@ def test_what_waits_is_named_the_most_urgent_first(world: World) -> None:
         Run("a", outcome="failed", ended_at="2026-11-28T12:00:00.000000Z", reason="no quota"),
     ]
     drift = replace(STATE, since="2026-11-28T12:00:00.000000Z", findings=(LOWER,))
-    waiting = home.waiting(world.loop_state, world.reviews, runs, drift, MonthSpending("2026-11", 12.0, 10.0))
-    assert [(one.kind, one.subject) for one in waiting] == [
+    first_to_last = waiting(world, runs, drift, MonthSpending("2026-11", 12.0, 10.0))
+    assert [(one.kind, one.subject) for one in first_to_last] == [
         ("incident", ""),
         ("run", "a"),
         ("budget", ""),
         ("drift", "v1"),
     ]
-    assert waiting[1].text == "the last run failed: no quota"
+    assert first_to_last[1].text == "the last run failed: no quota"
     ended = Run("c", outcome="rejected", ended_at="2026-11-28T13:00:00.000000Z")
-    assert home.waiting(world.loop_state, world.reviews, [ended, *runs], None, MONTH)[1:] == []
+    assert waiting(world, [ended, *runs], None, MONTH)[1:] == []
 
 
 def test_labels_with_the_fewest_images_come_first() -> None:
@@ -170,3 +177,11 @@ def test_labels_with_the_fewest_images_come_first() -> None:
     labels, images = home.images_by_label([Run("b"), Run("a", images=summary)])
     assert [(one.label, one.train, one.test) for one in labels] == [("dog", 1, 1), ("cat", 5, 1)]
     assert images == 7
+
+
+def test_the_home_page_of_an_empty_deployment(world: World, gateway: Gateway) -> None:
+    document = gateway.ask("GET /api/home").document
+    assert (document["unread"], document["waiting"], document["serving"]["champion"]) == ([], [], None)
+    assert document["costs"] == {"units": 0, "usd_per_hour": 0, "month_usd": 0, "budget_usd": None}
+    for member in ("runs", "versions", "labels", "production", "drift"):
+        assert not document[member], member

@@ -12,6 +12,7 @@ from unittest import mock
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas import console
 from lambdas.domain.review.desk import desk
@@ -217,7 +218,7 @@ CASES = {
         "/api/runs/run-1",
         members=RUN
         | {"steps", "verdicts", "approval", "snapshot", "images", "training", "report_url"}
-        | {"forecast_usd", "usd_per_hour"},
+        | {"forecast_usd", "usd_per_hour", "unread"},
     ),
     "GET /api/batches": Case("/api/batches", members={"batches"}, each="batches", of_each=BATCH),
     "GET /api/batches/{batch}": Case(
@@ -241,19 +242,19 @@ CASES = {
         | {"answers_usd", "usd"},
     ),
     "GET /api/versions": Case(
-        "/api/versions", members={"versions", "label_thresholds"}, each="versions", of_each=VERSION
+        "/api/versions", members={"versions", "label_thresholds", "unread"}, each="versions", of_each=VERSION
     ),
     "GET /api/home": Case(
         "/api/home",
-        members={"serving", "units", "usd_per_hour", "month_usd", "budget_usd", "waiting", "runs"}
-        | {"versions", "labels", "snapshot_images", "production"},
+        members={"unread", "serving", "costs", "waiting", "runs", "versions", "labels", "snapshot_images"}
+        | {"production", "drift"},
         each="waiting",
         of_each={"kind", "text", "subject"},
     ),
     "GET /api/versions/{version}/lineage": Case(
         "/api/versions/v1/lineage",
         members={"version", "snapshot", "train_images", "test_images", "backgrounds", "labels", "origins"}
-        | {"people", "labelled_by", "run", "started_by", "settings", "usd"},
+        | {"people", "labelled_by", "run", "started_by", "settings", "usd", "unread"},
     ),
     "GET /api/versions/{version}/production": Case(
         "/api/versions/v1/production",
@@ -915,7 +916,85 @@ def test_the_home_page_has_the_state_of_everything(deployment: ConsoleDeployment
     ]
     assert [(one["name"], one["f1"], one["champion"]) for one in document["versions"]] == [("v1", 0.9, True)]
     assert document["production"]["version"] == "v1"
-    assert document["production"]["drift"]["false_alarm_rate"] == 0.05
+    assert document["drift"]["false_alarm_rate"] == 0.05
+    assert document["unread"] == []
+
+
+_BROKEN_PARTS = {
+    "champion": ("lambdas.domain.console.serving.document", ("serving",)),
+    "costs": ("lambdas.domain.costs.accounts.running", ("costs",)),
+    "runs": ("lambdas.domain.console.control.listed_runs", ("runs", "snapshot_images")),
+    "versions": ("lambdas.domain.shared.state.LoopState.versions", ("versions",)),
+    "precision": ("lambdas.domain.console.production.read", ("production",)),
+    "drift": ("lambdas.domain.drift.watch.read_state", ("drift",)),
+    "incidents": ("lambdas.domain.shared.state.LoopState.incident", ()),
+    "approvals": ("lambdas.domain.shared.state.LoopState.approvals", ("waiting",)),
+    "reviews": ("lambdas.domain.review.desk.tasks.ReviewTable.count", ("waiting",)),
+}
+"""Of the home page: what is read for each part, and members of the document that have nothing then."""
+
+
+@pytest.mark.parametrize("part", _BROKEN_PARTS)
+def test_a_part_of_the_home_page_that_cannot_be_read_leaves_the_others(
+    part: str,
+    deployment: ConsoleDeployment,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = gateway.ask("GET /api/home").document
+    reader, members = _BROKEN_PARTS[part]
+    monkeypatch.setattr(reader, failing)
+    capsys.readouterr()
+    document = gateway.ask("GET /api/home").document
+    assert document["unread"] == [part]
+    assert sum(published(capsys)["PartsUnread"]) >= 1
+    different = {member for member in document if document[member] != whole[member]}
+    assert different == {"unread", *members}
+    assert all(not document[member] or member == "waiting" for member in members)
+
+
+def failing(*_: Any, **__: Any) -> Any:
+    denied = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+    raise ClientError(denied, "GetItem")
+
+
+def test_a_home_page_of_which_nothing_can_be_read_says_so(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for reader, _ in _BROKEN_PARTS.values():
+        monkeypatch.setattr(reader, failing)
+    monkeypatch.setattr("lambdas.domain.shared.state.LoopState.champion", failing)
+    document = gateway.ask("GET /api/home").document
+    # Without a champion nothing is read of it in production.
+    assert set(document["unread"]) == set(_BROKEN_PARTS) - {"precision", "drift"}
+    assert (document["serving"], document["costs"], document["waiting"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "reader"),
+    [
+        ("GET /api/runs/run-1 steps", "lambdas.console.follower"),
+        ("GET /api/runs/run-1 training", "lambdas.console._training"),
+        (
+            "GET /api/versions precision",
+            "lambdas.domain.review.results.reviewer_statistics.precisions_of",
+        ),
+        ("GET /api/versions/v1/lineage snapshot", "lambdas.domain.console.lineage.snapshot"),
+        ("GET /api/versions/v1/lineage costs", "lambdas.domain.console.lineage.usd"),
+    ],
+)
+def test_a_part_of_a_document_that_cannot_be_read_leaves_the_others(
+    asked: str,
+    reader: str,
+    deployment: ConsoleDeployment,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    route, _, part = asked.rpartition(" ")
+    assert gateway.ask(route).document["unread"] == []
+    monkeypatch.setattr(reader, failing)
+    assert gateway.ask(route).document["unread"] == [part]
 
 
 def test_only_administrators_learn_who_has_labelled_what(

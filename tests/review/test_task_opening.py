@@ -413,7 +413,7 @@ def test_samples_tell_how_right_the_champion_is_in_production(reviews: Reviews) 
         (task,) = open_tasks(reviews)
         assert (task.reason, task.suggested_by) == ("sample", "v1")
         reviews.resolver().resolve_task(submit_answer(reviews.table, task.id, ANN, answer, LABELS))
-    precision = reviewer_statistics.precision_of(reviews.table, "v1")
+    precision = reviewer_statistics.precisions_of(reviews.table, ["v1"])["v1"]
     assert (precision.confirmed, precision.false, precision.missed, precision.images) == (3, 1, 1, 3)
     assert precision.value == 0.75
     by = production.read(reviews.table, "v1")
@@ -432,6 +432,6 @@ def test_what_the_champion_was_unsure_of_tells_nothing_of_how_right_it_is(review
     assert task.reason == "low_confidence"
     answer = labelled({"label": "cat", "left": 0, "top": 0, "width": 40, "height": 35})
     reviews.resolver().resolve_task(submit_answer(reviews.table, task.id, ANN, answer, LABELS))
-    assert reviewer_statistics.precision_of(reviews.table, "v1").images == 0
+    assert reviewer_statistics.precisions_of(reviews.table, ["v1"])["v1"].images == 0
     (kind,) = production.read(reviews.table, "v1").in_all()
     assert kind == production.Kind("detect", "unsure")

@@ -1,13 +1,13 @@
 /** The state of everything: the champion and its cost, what waits for whom, runs, versions, labels, production. */
 import type { ComponentChildren } from 'preact'
-import { getHome, type Home, type RunSummary } from '../api'
+import { getHome, type Home, type HomePart } from '../api'
 import { Bar } from '../charts/bars'
 import { Trend } from '../charts/trend'
 import { DriftState, Headline } from '../production/production'
 import { PrecisionTrend } from '../production/trend'
 import { placeOf, taskText } from '../production/words'
 import { Link } from '../router'
-import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
+import { Time, Unread, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { isRollback, outcomeOf } from '../runs/wording'
 import { Badge, capital, number, PageHeader, Prose, usd } from '../ui'
@@ -27,10 +27,10 @@ export default function HomePage() {
           <div class="home">
             <Champion home={home} />
             <Waiting home={home} />
-            {home.production && <Precision home={home} />}
-            {home.production && <DriftCard home={home} />}
-            {home.versions.length > 0 && <Versions home={home} />}
-            <Runs runs={home.runs} />
+            <Precision home={home} />
+            <DriftCard home={home} />
+            <Versions home={home} />
+            <Runs home={home} />
             {home.labels.length > 0 && <Labels home={home} />}
           </div>
         )}
@@ -38,6 +38,8 @@ export default function HomePage() {
     </div>
   )
 }
+
+const isUnread = ({ unread }: Home, part: HomePart): boolean => unread.includes(part)
 
 interface CardProps {
   id: string
@@ -60,12 +62,21 @@ function Card({ id, title, more, wide = false, children }: CardProps) {
 }
 
 function Champion({ home }: { home: Home }) {
-  const { serving, usd_per_hour, month_usd, budget_usd, units } = home
+  const { serving, costs } = home
+  if (!serving) {
+    return (
+      <Card id="home-champion" title="Champion" more={['/versions', 'Model versions']}>
+        <Unread what="Whether the champion serves" />
+        <CostFigures home={home} />
+      </Card>
+    )
+  }
   if (!serving.champion) {
     return (
       <Card id="home-champion" title="Champion" more={['/runs', 'Runs']}>
         <p>No version is in production: none has passed its gates yet.</p>
         <p class="muted">The first run starts by itself once enough images are labelled.</p>
+        {!costs && <Unread what="The costs" />}
       </Card>
     )
   }
@@ -83,13 +94,29 @@ function Champion({ home }: { home: Home }) {
           <Prose of={serving.trouble} />
         </p>
       )}
-      <dl class="home-figures">
-        <Figure name="An hour, now" value={usd(usd_per_hour)} more={`${number(units)} inference ${units === 1 ? 'unit' : 'units'}`} />
-        <Figure name="This month" value={usd(month_usd)} more={budget_usd === null ? 'no budget' : `of ${usd(budget_usd)}`} />
+      <CostFigures home={home}>
         <Figure name="F1" value={number(f1?.f1, 3)} more={f1?.low ? `${number(f1.low, 3)} to ${number(f1.high, 3)}` : 'at its evaluation'} />
         <Figure name="Wait for it" value={number(serving.waiting_images)} more={serving.waiting_images === 1 ? 'image' : 'images'} />
-      </dl>
+      </CostFigures>
     </Card>
+  )
+}
+
+/** What runs and what it costs, with other figures beside. */
+function CostFigures({ home: { costs }, children }: { home: Home; children?: ComponentChildren }) {
+  return (
+    <>
+      <dl class="home-figures">
+        {costs && (
+          <>
+            <Figure name="An hour, now" value={usd(costs.usd_per_hour)} more={`${number(costs.units)} inference ${costs.units === 1 ? 'unit' : 'units'}`} />
+            <Figure name="This month" value={usd(costs.month_usd)} more={costs.budget_usd === null ? 'no budget' : `of ${usd(costs.budget_usd)}`} />
+          </>
+        )}
+        {children}
+      </dl>
+      {!costs && <Unread what="The costs" />}
+    </>
   )
 }
 
@@ -106,12 +133,23 @@ function Figure({ name, value, more }: { name: string; value: string; more: stri
 
 const urgent = new Set(['incident', 'run', 'budget'])
 
+/** What is read to know what waits, and what it is called where that failed. */
+const waitingParts: [HomePart, string][] = [
+  ['incidents', 'Incidents'],
+  ['runs', 'Runs'],
+  ['costs', 'The budget'],
+  ['approvals', 'Approvals'],
+  ['drift', 'Changes of what arrives'],
+  ['reviews', 'Open reviews'],
+]
+
 function Waiting({ home }: { home: Home }) {
+  const unread = waitingParts.filter(([part]) => isUnread(home, part))
   return (
     <Card id="home-waiting" title="Waits for you">
-      {home.waiting.length === 0 ? (
-        <p class="muted">Nothing waits for anybody.</p>
-      ) : (
+      {home.waiting.length === 0 && unread.length === 0 && <p class="muted">Nothing waits for anybody.</p>}
+      {unread.length > 0 && <Unread what={`Whether anything waits of these: ${unread.map(([, name]) => name.toLowerCase()).join(', ')}:`} />}
+      {home.waiting.length > 0 && (
         <ul class="home-list">
           {home.waiting.map((task) => {
             const [href, text] = placeOf(task)
@@ -131,26 +169,45 @@ function Waiting({ home }: { home: Home }) {
   )
 }
 
-function Precision({ home: { production } }: { home: Home }) {
-  if (!production) return null
+const productionOf = (version: string | undefined, text: string): [string, string] | undefined => (version ? [`/production/${encodeURIComponent(version)}`, text] : undefined)
+
+function Precision({ home }: { home: Home }) {
+  const { production, serving } = home
+  if (!production && !isUnread(home, 'precision')) return null
   return (
-    <Card id="home-precision" title="Precision in production" more={[`/production/${encodeURIComponent(production.version)}`, 'More']}>
-      <Headline answers={production.answers} />
-      <PrecisionTrend production={production} />
+    <Card id="home-precision" title="Precision in production" more={productionOf(production?.version ?? serving?.champion ?? undefined, 'More')}>
+      {production ? (
+        <>
+          <Headline answers={production.answers} />
+          <PrecisionTrend production={production} />
+        </>
+      ) : (
+        <Unread what="How right its answers are" />
+      )}
     </Card>
   )
 }
 
-function DriftCard({ home: { production } }: { home: Home }) {
-  if (!production) return null
+function DriftCard({ home }: { home: Home }) {
+  const { drift, serving } = home
+  if (!drift && !isUnread(home, 'drift')) return null
   return (
-    <Card id="home-drift" title="What arrives, beside the test images" more={[`/production/${encodeURIComponent(production.version)}`, 'Pictures']}>
-      <DriftState drift={production.drift} />
+    <Card id="home-drift" title="What arrives, beside the test images" more={productionOf(serving?.champion ?? undefined, 'Pictures')}>
+      {drift ? <DriftState drift={drift} /> : <Unread what="Whether what arrives has changed" />}
     </Card>
   )
 }
 
-function Versions({ home: { versions } }: { home: Home }) {
+function Versions({ home }: { home: Home }) {
+  const { versions } = home
+  if (isUnread(home, 'versions')) {
+    return (
+      <Card id="home-versions" title="F1 by version" more={['/versions', 'Model versions']}>
+        <Unread what="The versions" />
+      </Card>
+    )
+  }
+  if (versions.length === 0) return null
   const values = versions.map(({ name, f1 }) => `${name} ${number(f1, 3)}`).join(', ')
   return (
     <Card id="home-versions" title="F1 by version" more={['/versions', 'Model versions']}>
@@ -171,10 +228,11 @@ function Versions({ home: { versions } }: { home: Home }) {
   )
 }
 
-function Runs({ runs }: { runs: RunSummary[] }) {
+function Runs({ home }: { home: Home }) {
+  const { runs } = home
   return (
     <Card id="home-runs" title="Last runs" more={['/runs', 'All runs']}>
-      {runs.length === 0 && <p class="muted">No run yet.</p>}
+      {isUnread(home, 'runs') ? <Unread what="The runs, and the images of the newest snapshot," /> : runs.length === 0 && <p class="muted">No run yet.</p>}
       <ul class="home-list">
         {runs.map((run) => {
           const outcome = outcomeOf(run.outcome, run.reason)

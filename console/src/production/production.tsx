@@ -98,7 +98,17 @@ function Kinds({ production }: { production: Production }) {
     { name: 'Unsure, as many as were reviewed', of: production.answers.unsure },
     ...others.filter(({ of }) => of),
   ]
-  return <Table caption="Reviews by kind of image" columns={kindColumns} rows={kinds} rowKey={({ name }) => name} />
+  return (
+    <>
+      <Table caption="Reviews by kind of image" columns={kindColumns} rows={kinds} rowKey={({ name }) => name} />
+      {others.length > 0 && (
+        <p class="muted">
+          Clips and batches are not in the figure above: how many sure and unsure detections they had is not counted, so
+          their reviews cannot be weighted. Frames of one clip are alike, which makes their interval too narrow.
+        </p>
+      )}
+    </>
+  )
 }
 
 function DriftCard({ production }: { production: Production }) {

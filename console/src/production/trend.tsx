@@ -4,7 +4,7 @@ import { Trend } from '../charts/trend'
 import { percent } from '../ui'
 import { bestShare, daysText, trendText } from './words'
 
-export function PrecisionTrend({ production }: { production: Production }) {
+export function PrecisionTrend({ production }: { production: Pick<Production, 'periods'> }) {
   const measured = production.periods.filter(({ answers }) => bestShare(answers))
   if (measured.length < 2) return null
   return (

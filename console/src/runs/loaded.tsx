@@ -98,6 +98,11 @@ export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
   )
 }
 
+/** What stands for a part that could not be read, where the others could. */
+export function Unread({ what }: { what: string }) {
+  return <p class="runs-stale">{what} could not be read just now. Nothing is lost: look again in a minute.</p>
+}
+
 /** The date and time of something to come, or of a record. */
 export const Moment = ({ of }: { of: string }) => <time dateTime={of}>{when(of)}</time>
 

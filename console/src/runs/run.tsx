@@ -9,7 +9,7 @@ import { answerAbout, ApprovalSection } from '../versions/approval'
 import { waitsForApproval } from '../versions/compare'
 import { ConfirmDialog } from './confirm'
 import { Gates } from './gates'
-import { Time, useLoaded, WhenLoaded } from './loaded'
+import { Time, Unread, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
 import {
   estimateText,
@@ -77,7 +77,8 @@ function RunBody({ run }: { run: Run }) {
         <p class="muted" role="status">
           {progressText(answerAbout(run.version ?? '', run.approval) ? { ...run, approval: null } : run)}
         </p>
-        <Timeline run={run} />
+        {run.unread.includes('steps') ? <Unread what="Where its steps are" /> : <Timeline run={run} />}
+        {run.unread.includes('training') && <Unread what="How far the training is" />}
       </section>
       <div class="stack">
         <section class="card stack" aria-labelledby="runs-result">

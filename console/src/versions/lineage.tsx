@@ -30,13 +30,13 @@ function Facts({ name }: { name: string }) {
 }
 
 function List({ lineage }: { lineage: Lineage }) {
-  const { snapshot, run, started_by, usd: cost, labelled_by, settings } = lineage
+  const { snapshot, run, started_by, usd: cost, labelled_by, settings, unread } = lineage
   const names = Object.keys(settings)
   return (
     <dl class="versions-facts">
       <Fact name="Snapshot">{snapshot ?? 'Not on record: it was not trained here.'}</Fact>
-      <Fact name="Images">{imagesText(lineage)}</Fact>
-      <Fact name="Labels from">{originsText(lineage)}</Fact>
+      <Fact name="Images">{unread.includes('snapshot') ? unreadText : imagesText(lineage)}</Fact>
+      <Fact name="Labels from">{unread.includes('snapshot') ? unreadText : originsText(lineage)}</Fact>
       {lineage.people > 0 && (
         <Fact name="Labelled by">
           {labelled_by ? labelled_by.map(({ name, images }) => `${name} ${number(images)}`).join(', ') : peopleText(lineage)}
@@ -48,13 +48,15 @@ function List({ lineage }: { lineage: Lineage }) {
           {started_by && `, started by ${started_by}`}
         </Fact>
       )}
-      <Fact name="Cost">{cost === null ? 'Nothing is booked.' : `${usd(cost)}, its training and what it ran`}</Fact>
+      <Fact name="Cost">{unread.includes('costs') ? unreadText : cost === null ? 'Nothing is booked.' : `${usd(cost)}, its training and what it ran`}</Fact>
       <Fact name="Settings">
         {names.length === 0 ? 'The defaults, or not on record.' : names.map((one) => <code key={one}>{`${one} = ${settings[one]}`}</code>)}
       </Fact>
     </dl>
   )
 }
+
+const unreadText = 'Could not be read just now.'
 
 function Fact({ name, children }: { name: string; children: ComponentChildren }) {
   return (

@@ -6,7 +6,7 @@ import { Trend } from '../charts/trend'
 import { Link } from '../router'
 import { Gates } from '../runs/gates'
 import { ConfirmDialog } from '../runs/confirm'
-import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
+import { Time, Unread, useLoaded, WhenLoaded } from '../runs/loaded'
 import { isAdministrator } from '../session'
 import '../runs/runs.css'
 import { statusOf, trainingText } from '../runs/wording'
@@ -28,7 +28,7 @@ export default function Versions() {
         lead="Each run trains a version. The champion is the one in production; another version replaces it if both gates let it pass."
       />
       <WhenLoaded of={loaded} label="Loading the model versions">
-        {({ versions, label_thresholds }) =>
+        {({ versions, label_thresholds, unread }) =>
           versions.length === 0 ? (
             <EmptyState title="No model versions yet" action={<Link href="/runs">Go to the runs</Link>}>
               The first run trains the first version. It starts automatically once enough images are labelled.
@@ -36,6 +36,7 @@ export default function Versions() {
           ) : (
             <div class="stack">
               <ServingCard />
+              {unread.includes('precision') && <Unread what="How right the versions are in production" />}
               <VersionList versions={newestFirst(versions)} thresholds={label_thresholds} />
             </div>
           )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,8 @@ COUNTED = 1000
 """Open review tasks are counted no further than to this."""
 INCIDENTS = (serving.DOWN, serving.WAITING, unowned.INCIDENT)
 MAX_LABELS = 250
+Source = Literal["incidents", "runs", "costs", "approvals", "drift", "reviews"]
+"""What is read to know what waits."""
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,23 @@ def waiting(
     reviews: ReviewTable,
     runs: Sequence[Run],
     drift: DriftState | None,
-    month: MonthSpending,
-) -> list[Waiting]:
-    """What people are waited for, the most urgent first.
+    month: MonthSpending | None,
+) -> dict[Source, Callable[[], list[Waiting]]]:
+    """What people are waited for, the most urgent first, each kind read by itself.
 
     Args:
         runs: newest first.
         drift: of the champion; None without one.
+        month: None if it is not known.
     """
-    return [
-        *_incidents(loop_state),
-        *_failed(runs),
-        *_budget(month),
-        *(
-            Waiting(
-                "approval",
-                f"{approval.id} waits for approval until {clock.minute(approval.deadline)}",
-                approval.id,
-            )
-            for approval in loop_state.approvals()
-        ),
-        *_drift(drift),
-        *_open_reviews(reviews),
-    ]
+    return {
+        "incidents": lambda: list(_incidents(loop_state)),
+        "runs": lambda: list(_failed(runs)),
+        "costs": lambda: list(_budget(month)),
+        "approvals": lambda: list(_approvals(loop_state)),
+        "drift": lambda: list(_drift(drift)),
+        "reviews": lambda: list(_open_reviews(reviews)),
+    }
 
 
 def images_by_label(runs: Sequence[Run]) -> tuple[list[LabelImages], int]:
@@ -97,9 +93,15 @@ def _failed(runs: Sequence[Run]) -> Iterator[Waiting]:
         yield Waiting("run", f"the last run failed: {ended.reason or 'its page says where'}", ended.id)
 
 
-def _budget(month: MonthSpending) -> Iterator[Waiting]:
-    if month.is_used_up:
+def _budget(month: MonthSpending | None) -> Iterator[Waiting]:
+    if month and month.is_used_up:
         yield Waiting("budget", f"the budget of {month.month} is used up, so nothing is started")
+
+
+def _approvals(loop_state: LoopState) -> Iterator[Waiting]:
+    for approval in loop_state.approvals():
+        text = f"{approval.id} waits for approval until {clock.minute(approval.deadline)}"
+        yield Waiting("approval", text, approval.id)
 
 
 def _drift(drift: DriftState | None) -> Iterator[Waiting]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambdas.domain.costs import accounts
@@ -18,33 +17,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True)
-class Lineage:
-    """Everything that made a version what it is, as far as it is on record."""
-
-    version: ModelVersion
-    snapshot: Snapshot | None
-    """None if it was not trained by this deployment, or the snapshot is gone."""
-    started_by: str
-    """The person who started its run by hand; empty if nobody did."""
-    settings: Mapping[str, str]
-    """Those that were not the defaults when it was judged, as JSON, by name."""
-    usd: float | None
-    """Its training and what it ran, by the ledger; None if nothing is booked."""
-
-
-def read(s3: S3Client, bucket: str, loop_state: LoopState, version: ModelVersion, tuning: Tuning) -> Lineage:
-    """The lineage of a version."""
+def started_by(loop_state: LoopState, version: ModelVersion) -> str:
+    """The person who started the version's run by hand; empty if nobody did."""
     run = loop_state.run(version.run) if version.run else None
+    return (run.started_by or "") if run else ""
+
+
+def usd(loop_state: LoopState, version: ModelVersion, tuning: Tuning) -> float | None:
+    """The version's training and what it ran, by the ledger; None if nothing is booked."""
     entries = [entry for entry in accounts.entries(loop_state) if entry.version == version.id]
     account = next(iter(accounts.accounts(entries, "version", tuning)), None)
-    return Lineage(
-        version,
-        _snapshot(s3, bucket, version),
-        (run.started_by or "") if run else "",
-        changed_settings(version.settings or {}),
-        account.usd if account else None,
-    )
+    return account.usd if account else None
 
 
 def changed_settings(settings: Mapping[str, object]) -> dict[str, str]:
@@ -57,7 +40,8 @@ def changed_settings(settings: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def _snapshot(s3: S3Client, bucket: str, version: ModelVersion) -> Snapshot | None:
+def snapshot(s3: S3Client, bucket: str, version: ModelVersion) -> Snapshot | None:
+    """What the version was trained on; None if it was not trained by this deployment, or that is gone."""
     if not version.snapshot:
         return None
     try:

@@ -1,4 +1,4 @@
-"""How a version does in production: its precision by day and by label, and the drift of what arrives."""
+"""How a version does in production: its precision by day and by label, and pictures of what has changed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Production:
-    """What is known of a version in production."""
+    """How right a version is in production, as far as it is known."""
 
     version: str
     images: int
@@ -61,7 +61,6 @@ class Production:
     """Of clips and batches, by source."""
     periods: Sequence[Period]
     labels: Mapping[str, JudgedAnswers]
-    drift: DriftState
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,6 @@ def read(reviews: ReviewTable, observations: Observations, version: str) -> Prod
             )
             for label in label_names
         },
-        drift=watch.read_state(observations, version),
     )
 
 

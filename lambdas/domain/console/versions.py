@@ -9,9 +9,16 @@ from lambdas.domain.shared.records import Approval, Champion, ModelVersion, Pend
 
 
 def document(
-    version: ModelVersion, champion: Champion | None, precision: Precision, pending: PendingApproval | None
+    version: ModelVersion,
+    champion: Champion | None,
+    precision: Precision | None,
+    pending: PendingApproval | None,
 ) -> dict[str, Any]:
-    """A model version: how good it was at its evaluation, and is in production."""
+    """A model version: how good it was at its evaluation, and is in production.
+
+    Args:
+        precision: None if it is not known.
+    """
     return {
         "name": version.id,
         "status": version.state or "unknown",
@@ -24,7 +31,7 @@ def document(
         "verdicts": version.verdicts,
         "approval": approval_document(version.approval, pending),
         "labels": version.labels,
-        "production_precision": precision_document(precision),
+        "production_precision": precision_document(precision) if precision else None,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from boto3.dynamodb.conditions import Key
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.review.results import production
 from lambdas.domain.review.results.precision import Precision
-from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.dynamodb import batch_get, query_pages
 from lambdas.domain.shared.frozen import frozen
 
 
@@ -94,8 +94,8 @@ def _reviewed(sub: str, name: str, item: dict[str, Any]) -> Reviewed:
     )
 
 
-def precision_of(table: ReviewTable, version: str) -> Precision:
-    """How right a model version has been in production, as far as samples tell."""
-    key = {"id": f"precision#{version}", "part": "all"}
-    item: dict[str, Any] = table.table.get_item(Key=key).get("Item", {})
-    return production.of_item(item)
+def precisions_of(table: ReviewTable, versions: Sequence[str]) -> dict[str, Precision]:
+    """How right model versions, up to 100, have been in production, as far as samples tell; by version."""
+    keys = [{"id": f"precision#{version}", "part": "all"} for version in versions]
+    items = {str(item["id"]): item for item in batch_get(table.table, keys)} if keys else {}
+    return {version: production.of_item(items.get(f"precision#{version}", {})) for version in versions}
