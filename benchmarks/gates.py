@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,11 @@ LINEAGES = 20
 TOLERANCE = 0.05
 """Of F1, by which alone challengers were judged before 0.2.0."""
 RULES = ("keep", "better", "tolerance")
+WITH_PRODUCTION = ("keep", "better")
+"""Rules by which production images keep a challenger from serving as well; the tolerance knew none."""
+UNSURE_WHEN_WRONG, UNSURE_WHEN_RIGHT = 0.6, 0.1
+"""Share of the images that the champion gets wrong, or right, of which it is unsure: people are asked about
+all of those, and about a sample of the others."""
 _FLOORS: Mapping[str, Any] = {"min_f1": 0.0, "min_label_f1": 0.0, "min_test_images_per_label": 0}
 """Gates that only compare."""
 _RATES = Rates.of(Tuning())
@@ -45,6 +50,8 @@ class Trial:
     mine: Seen
     champion: Seen
     earlier: Sequence[Seen] = ()
+    production: tuple[Seen, Seen] | None = None
+    """What both see on production images that people answered; None without any."""
 
     def passes(self, rule: str) -> bool:
         """Whether both gates let the challenger pass, with the setting undecided or by the tolerance."""
@@ -58,6 +65,13 @@ class Trial:
             return False
         return shadow_gate.judge(scored, self._answers, self._best_earlier, tuning).verdict.passed
 
+    @property
+    def is_called_worse(self) -> bool:
+        """Whether a test of the two calls the challenger surely worse than the champion."""
+        answers = self._answers
+        tests = [self._evaluation, answers.rival.shadow, answers.production, *answers.labels.values()]
+        return any(test.is_surely_worse for test in tests if test)
+
     @cached_property
     def _evaluation(self) -> Comparison:
         return comparison.compare(self.mine, self.champion, rates=_RATES)
@@ -65,9 +79,14 @@ class Trial:
     @cached_property
     def _answers(self) -> ChampionAnswers:
         mine, theirs = self._shadow(self.mine), self._shadow(self.champion)
-        rival = Rival("v1", comparison.compare(mine, theirs, rates=_RATES), self._evaluation)
-        labels = comparison.compare_labels(mine, theirs, rates=_RATES)
-        return ChampionAnswers(rival, labels, is_running=True)
+        rates, production = _RATES, None
+        if self.production:
+            # As lambdas/domain/promote/shadow.py does.
+            rates = replace(_RATES, share=comparison.SHARE_BESIDE_PRODUCTION)
+            production = comparison.compare(*self.production, rates=rates)
+        rival = Rival("v1", comparison.compare(mine, theirs, rates=rates), self._evaluation)
+        labels = comparison.compare_labels(mine, theirs, rates=rates)
+        return ChampionAnswers(rival, labels, is_running=True, production=production)
 
     @cached_property
     def _best_earlier(self) -> list[Rival]:
@@ -86,14 +105,52 @@ class Trial:
         return seen[: Tuning().shadow_test_images]
 
 
-def shares(images: int, skill: float, *, trials: int = FEWER_TRIALS, earlier: int = 0) -> dict[str, float]:
-    """The share that each rule promotes of challengers of that skill, each beside a champion of SKILL."""
+@dataclass(frozen=True)
+class Shares:
+    """Of challengers of one skill, those that each rule promotes, and those that a test calls worse."""
+
+    promoted: Mapping[str, float]
+    beside_production: Mapping[str, float]
+    """The same where people have answered production images."""
+    called_worse: tuple[float, float]
+    """Without production images, and with them."""
+
+
+def shares(images: int, skill: float, *, trials: int = FEWER_TRIALS, earlier: int = 0) -> Shares:
+    """What becomes of challengers of that skill, each beside a champion of SKILL."""
     draw = random.Random(1)  # noqa: S311 nothing secret
-    passed = Counter[str]()
+    of_production = random.Random(3)  # noqa: S311 nothing secret
+    passed, beside, worse = Counter[str](), Counter[str](), [0, 0]
     for _ in range(trials):
         trial = _trial(draw, images, skill, earlier)
         passed.update(rule for rule in RULES if trial.passes(rule))
-    return {rule: passed[rule] / trials for rule in RULES}
+        more = replace(trial, production=answered(of_production, skill))
+        beside.update(rule for rule in WITH_PRODUCTION if more.passes(rule))
+        worse[0] += trial.is_called_worse
+        worse[1] += more.is_called_worse
+    return Shares(
+        {rule: passed[rule] / trials for rule in RULES},
+        {rule: beside[rule] / trials for rule in WITH_PRODUCTION},
+        (worse[0] / trials, worse[1] / trials),
+    )
+
+
+def answered(draw: random.Random, skill: float) -> tuple[Seen, Seen]:
+    """What challenger and champion see on the last production images that people answered: those that the
+    champion was unsure of, where it is wrong more often, and a sample of the others."""
+    tuning = Tuning()
+    count = tuning.shadow_production_images
+    mine: list[ImageCounts] = []
+    champion: list[ImageCounts] = []
+    while len(mine) < count:
+        arrived = comparisons.drawn_images(draw, 100)
+        for image, theirs in zip(arrived, comparisons.see(draw, arrived, SKILL), strict=True):
+            is_wrong = any(counts.wrong or counts.missed for counts in theirs.values())
+            is_unsure = draw.random() < (UNSURE_WHEN_WRONG if is_wrong else UNSURE_WHEN_RIGHT)
+            if is_unsure or draw.random() < tuning.review_sample_rate:
+                mine += comparisons.see(draw, [image], skill)
+                champion.append(theirs)
+    return mine[:count], champion[:count]
 
 
 def _trial(draw: random.Random, images: int, skill: float, earlier: int) -> Trial:
@@ -125,12 +182,19 @@ def measure() -> None:
         f"share of simulated challengers that are promoted; F1 of the champion {true_f1(SKILL):.3f};"
         f" {TRIALS} where worse by the margin, else {FEWER_TRIALS}"
     )
-    print("  test images   F1 truly" + "".join(f"{rule:>12s}" for rule in RULES))
+    columns = [*RULES, *(f"{rule} +" for rule in WITH_PRODUCTION), "worse", "worse +"]
+    print("  test images   F1 truly" + "".join(f"{name:>12s}" for name in columns))
+    print(f"  +: with {Tuning().shadow_production_images} production images; worse: called so by any test")
     for images in IMAGES:
         for difference in (-0.1, -margin, 0.0, 0.05, 0.1):
             trials = TRIALS if difference == -margin else FEWER_TRIALS
-            promoted = shares(images, skill_of(true_f1(SKILL) + difference), trials=trials)
-            figures = "".join(f"{share:12.1%}" for share in promoted.values())
+            of_skill = shares(images, skill_of(true_f1(SKILL) + difference), trials=trials)
+            every = [
+                *of_skill.promoted.values(),
+                *of_skill.beside_production.values(),
+                *of_skill.called_worse,
+            ]
+            figures = "".join(f"{share:12.1%}" for share in every)
             print(f"  {images:11d}   {difference:+8.2f}{figures}", flush=True)
     for rule in RULES:
         draw = random.Random(2)  # noqa: S311 nothing secret

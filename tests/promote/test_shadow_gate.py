@@ -162,10 +162,10 @@ def test_very_few_images_tell_nothing() -> None:
 
 @pytest.mark.long
 def test_better_ones_are_promoted_and_worse_ones_hardly_ever() -> None:
-    assert gates.shares(100, 0.99, trials=20)["keep"] > 0.5
-    assert gates.shares(40, 0.85, trials=20)["keep"] <= 0.1
-    assert gates.shares(40, gates.SKILL, trials=20)["better"] >= 0.3
-    assert gates.shares(40, 0.7, trials=10)["better"] <= 0.1
+    assert gates.shares(100, 0.99, trials=20).promoted["keep"] > 0.5
+    assert gates.shares(40, 0.85, trials=20).promoted["keep"] <= 0.1
+    assert gates.shares(40, gates.SKILL, trials=20).promoted["better"] >= 0.3
+    assert gates.shares(40, 0.7, trials=10).promoted["better"] <= 0.1
 
 
 def test_a_rollback_is_a_person_s_decision() -> None:
