@@ -1,4 +1,4 @@
-"""A deployment on an embedded stack with many images, and with what grows with them, to look at its console.
+"""A deployment's stores on an embedded stack with many images, and with what grows with them.
 
 The catalogue's items are written straight into the stack's state, in the shape in which the code writes them:
 by requests it would take an hour. Runs, versions, answers and counts go in by the code that keeps them.
@@ -6,19 +6,20 @@ by requests it would take an hour. Runs, versions, answers and counts go in by t
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import random
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import boto3
 from boto3.dynamodb.types import TypeSerializer
-from PIL import Image
 
 from benchmarks import data
 from lambdas.domain.catalogue import images as catalogue_images
@@ -32,7 +33,6 @@ from lambdas.domain.evaluation import issue_file, shadow_answers
 from lambdas.domain.evaluation.issue_file import KeptIssues
 from lambdas.domain.evaluation.label_issues import LabelIssue
 from lambdas.domain.evaluation.records import Detection, TestImage, TrueObject
-from lambdas.domain.images import thumbnails
 from lambdas.domain.review.desk.task import Task
 from lambdas.domain.review.desk.tasks import as_item
 from lambdas.domain.review.results.precision import Precision
@@ -44,12 +44,12 @@ from lambdas.domain.shared.manifests import entry_line
 from lambdas.domain.shared.records import ModelVersion, Run, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore
 from lambdas.domain.shared.state import FencedState
+from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import files as snapshot_files
+from lambdas.services import services
 from local import embedded
-from local.console_client import ConsoleClient
 from local.ministack_state.database import DATABASE, Change, Database
-from local.people import Person, add_person
-from tests.fixtures.deployed_loop import Loop
+from tests.fixtures.tables import TableName, definition
 
 NAME = "many-images"
 CHAMPION = "v12-0123456789ab"
@@ -57,20 +57,26 @@ SNAPSHOT = "0123456789abcdef"
 TEST_SHARE = 5
 """One image in so many is tested with."""
 NEWEST = 600
-"""Images with thumbnails, those that the wall shows first."""
+"""Images that people are asked about, those that the wall shows first."""
 RUNS, VERSIONS, DAYS, OPEN_TASKS = 60, 12, 28, 2000
 _PART = 20_000
-_QUIET = {"min_new_images": "99999999"}
-"""Nothing is to be trained here."""
+_TABLES: Mapping[TableName, str] = {
+    "catalogue": "CATALOGUE_TABLE",
+    "loop": "LOOP_STATE_TABLE",
+    "observations": "OBSERVATION_TABLE",
+    "reviews": "REVIEW_TABLE",
+}
+"""Each with the variable that names it to functions."""
+_CATALOGUE_ITEM = f"item:arn:aws:dynamodb:{embedded.REGION}:{embedded.ACCOUNT}:table/catalogue"
+"""What MiniStack's state calls the table's items."""
+_PROJECT = f"arn:aws:rekognition:{embedded.REGION}:{embedded.ACCOUNT}:project/{NAME}/1700000000000"
+_MACHINE = f"arn:aws:states:{embedded.REGION}:{embedded.ACCOUNT}:stateMachine:{NAME}"
 
 
 @dataclass(frozen=True)
 class Filled:
-    """The deployment, an administrator's session, and what to ask for: a label, a hash, the end of a key."""
+    """What to ask for in what was filled: a label, a hash, the end of a key."""
 
-    loop: Loop
-    person: Person
-    client: ConsoleClient
     label: str
     sha256: str
     text: str
@@ -78,30 +84,41 @@ class Filled:
 
 @contextmanager
 def filled(home: Path, count: int) -> Iterator[Filled]:
-    """A deployment with so many images, for as long as the block runs."""
-    with embedded.stack_in(home) as stack:
-        embedded.deploy(stack, name=NAME, context=_QUIET)
-        loop = Loop(stack, NAME)
-        person = add_person(stack, loop.outputs["UserPoolId"], "ann", ["administrators"])
-        _fill_judgement(loop, count)
-        table = loop.catalogue.table_arn
-    _fill_catalogue(home / "state" / DATABASE, table, count)
+    """The deployment's stores with so many images, and the functions' environment, for as long as the block
+    runs."""
+    with embedded.stack_in(home) as stack, _environment(stack):
+        _fill_judgement(count)
+    _fill_catalogue(home / "state" / DATABASE, count)
     stack = embedded.start(home, keep=True)
     try:
-        loop = Loop(stack, NAME)
-        client = ConsoleClient(loop.outputs["ConsoleAddress"])
-        client.sign_in(person.name, person.password)
-        first = next(data.images(count))
-        text = min(first.sources)[-12:]
-        yield Filled(loop, person, client, first.label_names[0], first.sha256, text)
+        with _environment(stack):
+            first = next(data.images(count))
+            yield Filled(first.label_names[0], first.sha256, min(first.sources)[-12:])
     finally:
         embedded.stop(home)
+
+
+@contextmanager
+def _environment(stack: embedded.Running) -> Iterator[None]:
+    """What the functions know of their deployment."""
+    variables = {
+        "DATA_BUCKET": NAME,
+        "DEPLOYMENT": NAME,
+        "THUMBNAIL_KEY": "0" * 64,
+        "TUNING_PARAMETER": f"/{NAME}/tuning",
+        "PROJECT_ARN": _PROJECT,
+        "PROMOTE_MACHINE_ARN": _MACHINE,
+        **{variable: name for name, variable in _TABLES.items()},
+    }
+    with mock.patch.dict(os.environ, stack.environment | variables):
+        services.cache_clear()
+        yield
 
 
 # Catalogue and ledger
 
 
-def _fill_catalogue(file: Path, table: str, count: int) -> None:
+def _fill_catalogue(file: Path, count: int) -> None:
     database = Database(file)
     changes: list[Change] = []
     serialize = TypeSerializer().serialize
@@ -110,7 +127,7 @@ def _fill_catalogue(file: Path, table: str, count: int) -> None:
             written = {name: serialize(value) for name, value in item.items()}
             # The table has no sort key: MiniStack's own word for that.
             key = json.dumps((item["id"], "__no_sort__"))
-            changes.append(Change(f"item:{table}", key, json.dumps(written)))
+            changes.append(Change(_CATALOGUE_ITEM, key, json.dumps(written)))
             if len(changes) == _PART:
                 database.write(changes)
                 changes.clear()
@@ -149,7 +166,8 @@ class _Written:
 # What is known of versions
 
 
-def _fill_judgement(loop: Loop, count: int) -> None:
+def _fill_judgement(count: int) -> None:
+    _stores()
     chance = random.Random(1)  # noqa: S311 not for secrets
     newest = deque[CatalogueImage](maxlen=NEWEST)
     tested: list[CatalogueImage] = []
@@ -157,30 +175,37 @@ def _fill_judgement(loop: Loop, count: int) -> None:
         newest.append(image)
         if _dataset_type(number) == "TEST":
             tested.append(image)
-    _thumbnails(loop, newest)
-    _runs(loop, tested, count)
-    _snapshot(loop, tested)
+    _runs(tested, count)
+    _snapshot(tested)
     seen = [_seen(chance, image) for image in tested[: shadow_answers.MAX_IMAGES]]
     answers = {image.key: [_answer(one) for one in image.detections] for image in seen}
-    shadow_answers.keep(loop.s3, loop.bucket, CHAMPION, answers)
+    s3 = services().s3
+    shadow_answers.keep(s3, NAME, CHAMPION, answers)
     issues = [_issue(chance, image) for image in seen[: issue_file.MAX_KEPT]]
     kept = KeptIssues(tuple(issues), {"TEST": len(tested)})
-    issue_file.write(loop.s3, loop.bucket, CHAMPION, kept)
-    _production(loop, chance)
-    _tasks(loop, newest)
+    issue_file.write(s3, NAME, CHAMPION, kept)
+    _production(chance)
+    _tasks(newest)
 
 
-def _thumbnails(loop: Loop, images: deque[CatalogueImage]) -> None:
-    picture = io.BytesIO()
-    Image.effect_noise((320, 240), 40).convert("RGB").save(picture, "JPEG", quality=75)
-    for image in images:
-        key = thumbnails.key(image.sha256)
-        loop.s3.put_object(Bucket=loop.bucket, Key=key, Body=picture.getvalue(), ContentType="image/jpeg")
-        loop.s3.put_object(Bucket=loop.bucket, Key=image.key, Body=picture.getvalue())
+def _stores() -> None:
+    """Tables, bucket, settings, project and state machine, as the deployment has them."""
+    dynamodb = boto3.resource("dynamodb")
+    for name in _TABLES:
+        dynamodb.create_table(TableName=name, **definition(name))
+    boto3.client("s3").create_bucket(Bucket=NAME)
+    value = json.dumps(Tuning().as_dict())
+    boto3.client("ssm").put_parameter(Name=f"/{NAME}/tuning", Value=value, Type="String")
+    boto3.client("rekognition").create_project(ProjectName=NAME, Feature="CUSTOM_LABELS")
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = boto3.client("iam").create_role(RoleName=NAME, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    machine = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    boto3.client("stepfunctions").create_state_machine(name=NAME, definition=machine, roleArn=role)
 
 
-def _runs(loop: Loop, tested: list[CatalogueImage], count: int) -> None:
-    state = FencedState(loop.loop_state._table)
+def _runs(tested: list[CatalogueImage], count: int) -> None:
+    state = FencedState(boto3.resource("dynamodb").Table("loop"))
     counts = {f"part {number}": count // data.LABELS for number in range(data.LABELS)}
     summary = SnapshotSummary("detection", count - len(tested), len(tested), data.LABELS, counts, counts)
     for number in range(RUNS):
@@ -208,10 +233,10 @@ def _runs(loop: Loop, tested: list[CatalogueImage], count: int) -> None:
     state.switch_champion(None, f"arn:aws:rekognition:us-east-1:0:project/p/version/{CHAMPION}/1", CHAMPION)
 
 
-def _snapshot(loop: Loop, tested: list[CatalogueImage]) -> None:
-    lines = [entry_line(image.manifest_entry(loop.bucket)) for image in tested]
+def _snapshot(tested: list[CatalogueImage]) -> None:
+    lines = [entry_line(image.manifest_entry(NAME)) for image in tested]
     key = snapshot_files.manifest_key(SNAPSHOT, "TEST")
-    loop.s3.put_object(Bucket=loop.bucket, Key=key, Body="\n".join(lines).encode())
+    services().s3.put_object(Bucket=NAME, Key=key, Body="\n".join(lines).encode())
 
 
 def _seen(chance: random.Random, image: CatalogueImage) -> TestImage:
@@ -242,10 +267,8 @@ def _issue(chance: random.Random, image: TestImage) -> LabelIssue:
     return LabelIssue(replace(image, detections=()), "wrong_label", truth, other, 0.9, effect=0.01)
 
 
-def _production(loop: Loop, chance: random.Random) -> None:
-    resource = loop.session.resource("dynamodb", endpoint_url=loop.stack.endpoint)
-    observations = resource.Table(loop.resource("AWS::DynamoDB::Table", "Observations"))
-    reviews = loop._table("ReviewTable")
+def _production(chance: random.Random) -> None:
+    observations, reviews = services().observations.table, services().reviews.table
     for day in range(DAYS):
         at = clock.to_iso(clock.parse(clock.now()) - timedelta(days=day))
         counts = Counts()
@@ -275,8 +298,8 @@ def _production(loop: Loop, chance: random.Random) -> None:
             reviews.meta.client.update_item(**request)
 
 
-def _tasks(loop: Loop, newest: deque[CatalogueImage]) -> None:
-    with loop._table("ReviewTable").batch_writer() as batch:
+def _tasks(newest: deque[CatalogueImage]) -> None:
+    with services().reviews.table.batch_writer() as batch:
         for number in range(OPEN_TASKS):
             image = newest[number % len(newest)]
             now = clock.now()
