@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lambdas.domain.report import REKOGNITION, SnapshotFacts, UnusableCounts
+from lambdas.domain.snapshot.split import NOTHING_ON_IMAGE
 from tests.fixtures.report_images import (
     NOTHING_UNUSABLE,
     box,
@@ -70,7 +71,8 @@ def test_a_few_images_with_several_labels() -> None:
         ("conflicts", replace(NOTHING_UNUSABLE, conflicts=7)),
         ("excluded", replace(NOTHING_UNUSABLE, excluded=7)),
         ("pending_annotations", replace(NOTHING_UNUSABLE, pending_annotations=7)),
-        ("left_out", replace(NOTHING_UNUSABLE, left_out={"nothing on the image": 7, "other": 0})),
+        ("left_out", replace(NOTHING_UNUSABLE, left_out={"of another kind": 7, "other": 0})),
+        ("nothing_on_them", replace(NOTHING_UNUSABLE, left_out={NOTHING_ON_IMAGE: 7})),
     ],
 )
 def test_images_that_are_not_in_it(code: str, unusable: UnusableCounts) -> None:

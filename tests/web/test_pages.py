@@ -46,6 +46,16 @@ def test_the_home_page_leads_to_what_waits(site: Site) -> None:
     desk_is_ready(page)
 
 
+def test_the_home_page_says_what_could_not_be_read(site: Site) -> None:
+    site.begin(unread=True)
+    page = site.page("home")
+    for card in ("Champion", "Waits for you", "Precision in production", "F1 by version", "Last runs"):
+        region = page.get_by_role("region", name=card, exact=True)
+        expect(region.get_by_text("could not be read just now").first).to_be_visible()
+    expect(page.get_by_text("Nothing waits for anybody.")).to_have_count(0)
+    assert violations(page) == []
+
+
 def test_a_page_that_breaks_says_so_and_the_others_go_on(site: Site) -> None:
     page = site.page("runs")
     page.route("**/api/versions", lambda route: route.fulfill(json={"versions": [{}]}))
@@ -201,6 +211,8 @@ def test_every_place_of_the_navigation_can_be_seen(look: Look, site: Site) -> No
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= look.width
     assert too_wide(page, "html, header, nav, nav ul") == []
+    if look.width >= 1280:
+        assert len({place.bounding_box()["y"] for place in places}) == 1, "in one line"  # pyrefly: ignore
 
 
 def test_what_there_is_before_there_is_anything_is_accessible(look: Look, site: Site) -> None:

@@ -39,7 +39,7 @@ function Contents({ report }: { report: DatasetReport }) {
       ))}
       <section class="card stack">
         <h2>Images of each label</h2>
-        <Table caption="Images of each label" columns={labelColumns} rows={report.labels} rowKey={({ label }) => label} />
+        <Table caption="Images of each label" columns={columnsOf(report.labels)} rows={report.labels} rowKey={({ label }) => label} />
       </section>
       <div class="report-histograms">
         {report.histograms.map((histogram) => (
@@ -55,9 +55,13 @@ const labelColumns: Column<ReportLabel>[] = [
   { title: 'Label', cell: ({ label }) => <Link href={addressOf({ ...noFilters, label })}>{label}</Link> },
   { title: 'Training images', cell: ({ train_images }) => number(train_images), figure: true },
   { title: 'Test images', cell: ({ test_images }) => number(test_images), figure: true },
+]
+const boxColumns: Column<ReportLabel>[] = [
   { title: 'Training boxes', cell: ({ train_boxes }) => number(train_boxes), figure: true },
   { title: 'Test boxes', cell: ({ test_boxes }) => number(test_boxes), figure: true },
 ]
+/** Boxes only where there are some: labels of whole images have none. */
+const columnsOf = (labels: ReportLabel[]) => (labels.some((label) => label.train_boxes + label.test_boxes > 0) ? [...labelColumns, ...boxColumns] : labelColumns)
 
 function Finding({ finding }: { finding: ReportFinding }) {
   const { severity, title, what_it_does, how_to_fix, details, examples, source } = finding

@@ -8,11 +8,15 @@ from lambdas.domain.report.limits import Limits
 from lambdas.domain.report.model import Finding, UnusableCounts
 from lambdas.domain.report.statistics import Statistics
 from lambdas.domain.shared.wording import counted, share, short
+from lambdas.domain.snapshot.split import NOTHING_ON_IMAGE
 
 
 def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -> Iterator[Finding]:
     """The findings on what a person could still add to this dataset."""
-    left_out = sum(unusable.left_out.values())
+    reasons = dict(unusable.left_out)
+    # Nobody has labelled them in vain, and nothing has to be mended.
+    without_label = reasons.pop(NOTHING_ON_IMAGE, 0)
+    left_out = sum(reasons.values())
     if left_out:
         labelled = left_out + statistics.total
         harmful = left_out >= limits.harmful_left_out_share * labelled
@@ -25,9 +29,18 @@ def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -
             left_out,
             details=tuple(
                 f"{short(reason, 120)}: {counted(count, 'image')}"
-                for reason, count in sorted(unusable.left_out.items())
+                for reason, count in sorted(reasons.items())
                 if count
             ),
+        )
+    if without_label:
+        yield Finding(
+            "nothing_on_them",
+            "info",
+            f"{counted(without_label, 'image')} with nothing on them",
+            "A model of image-level labels cannot learn from an image that has none, so they are left out.",
+            "Nothing has to be done.",
+            without_label,
         )
     if unusable.conflicts:
         yield Finding(

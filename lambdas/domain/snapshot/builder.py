@@ -19,7 +19,7 @@ from lambdas.domain.catalogue.snapshot_rows import Row
 from lambdas.domain.catalogue.split_ledger import Ledger
 from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType, Kind
 from lambdas.domain.snapshot.assignment import Assignment, Images
-from lambdas.domain.snapshot.split import BACKGROUND
+from lambdas.domain.snapshot.split import BACKGROUND, NOTHING_ON_IMAGE
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -130,7 +130,7 @@ class SnapshotBuilder:
         backgrounds = sum(self._images[kind].backgrounds for kind in others)
         reasons = {
             f"not of the dataset's kind, {self.kind}": sum(map(self._with_objects, others)),
-            "nothing on the image": backgrounds + self._without_label,
+            NOTHING_ON_IMAGE: backgrounds + self._without_label,
         }
         return {reason: count for reason, count in reasons.items() if count}
 

@@ -15,6 +15,8 @@ from lambdas.domain.shared.annotation import DatasetType
 TEST_SHARE = 0.2
 BACKGROUND = ""
 """Stands for a label on images with nothing on them, so that they are divided as those of a label are."""
+NOTHING_ON_IMAGE = "nothing on the image"
+"""Why images are left out that somebody has looked at and that have no label."""
 MAX_TEST_IMAGES = 1000
 """Of a label, https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
 
