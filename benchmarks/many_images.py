@@ -6,6 +6,7 @@ by requests it would take an hour. Runs, versions, answers and counts go in by t
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -127,13 +128,18 @@ def _fill_catalogue(file: Path, count: int) -> None:
             written = {name: serialize(value) for name, value in item.items()}
             # The table has no sort key: MiniStack's own word for that.
             key = json.dumps((item["id"], "__no_sort__"))
-            changes.append(Change(_CATALOGUE_ITEM, key, json.dumps(written)))
+            changes.append(Change(_CATALOGUE_ITEM, key, json.dumps(written, default=_base64)))
             if len(changes) == _PART:
                 database.write(changes)
                 changes.clear()
         database.write(changes)
     finally:
         database.close()
+
+
+def _base64(value: bytes) -> str:
+    """Binary values as DynamoDB's JSON has them."""
+    return base64.b64encode(value).decode()
 
 
 def _items(count: int) -> Iterator[dict[str, Any]]:
