@@ -115,6 +115,16 @@ def test_every_action_that_a_role_allows_is_used() -> None:
     assert {entry: actions for entry, actions in unused.items() if actions} == {}
 
 
+def test_who_expects_missing_objects_may_list_the_bucket() -> None:
+    """Without it S3 answers that access is denied, which none of them expects."""
+    refused = {
+        entry: sorted(".".join(name) for name in reachable_calls.expects_missing_objects(entry))
+        for entry, allowed in roles().items()
+        if "s3:GetObject" in needed(entry) and "s3:ListBucket" not in allowed
+    }
+    assert {entry: names for entry, names in refused.items() if names} == {}
+
+
 def used(entry: str) -> set[str]:
     calls = needed(entry)
     together = [COMES_WITH.get(action, set()) for action in calls]
