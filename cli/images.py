@@ -333,7 +333,8 @@ def undo(deployment: Deployment, prefix: str, to: int | None) -> dict[str, Any]:
     """
     image = get(deployment, prefix)
     try:
-        curation.undo(deployment.catalogue, image.sha256, user(), to)
+        names = desk_labels.present_names(desk_labels.definitions(deployment.reviews))
+        curation.undo(deployment.catalogue, image.sha256, user(), to, names=names)
     except CatalogueError as error:
         raise CommandError(f"{error}; `labelloop images history {image.sha256[:12]}` lists them") from error
     return as_dict(deployment, get(deployment, image.sha256))

@@ -377,7 +377,7 @@ def take_back_issue_answer(caller: Caller, issue: str) -> None:
     """Take an answer back; a label that was mended is given back."""
     from lambdas.domain.review.desk import issue_answers
 
-    issue_answers.take_back(services().reviews, services().catalogue, issue, caller.name)
+    issue_answers.take_back(services().reviews, services().catalogue, issue, caller.name, _renamed())
 
 
 @app.get("/api/costs")
@@ -550,7 +550,9 @@ def _label_thresholds() -> dict[str, float]:
 
 def _renamed() -> dict[str, str]:
     """What labels are called now that had other names."""
-    return {label.label: label.renamed_to for label in offered_labels() if label.renamed_to}
+    from lambdas.domain.review.desk import labels
+
+    return labels.present_names(offered_labels())
 
 
 def _labelled_by(counts: Mapping[str, int]) -> list[responses.LabelledBy]:

@@ -91,8 +91,16 @@ def put_image_labels(caller: Caller, image: str, body: LabelsRequest) -> respons
 def undo_image(caller: Caller, image: str, body: UndoRequest) -> responses.DatasetImage:
     """Give an image the status and labels back that it had before."""
     from lambdas.domain.console import dataset
+    from lambdas.domain.review.desk import labels
 
-    dataset.undo(services().catalogue, image, body.revision, by=caller.name, seen=body.changed_at)
+    dataset.undo(
+        services().catalogue,
+        image,
+        body.revision,
+        names=labels.present_names(offered_labels()),
+        by=caller.name,
+        seen=body.changed_at,
+    )
     return _document(image)
 
 

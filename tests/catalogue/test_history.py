@@ -78,6 +78,14 @@ def test_undo_gives_back_what_was_before_and_can_be_undone(data_bucket: DataBuck
     assert labelling(data_bucket, sha256) == changed
 
 
+def test_undo_gives_renamed_labels_back_by_their_new_names(data_bucket: DataBucket) -> None:
+    sha256 = data_bucket.upload("incoming/unlabeled/a.jpg").sha256
+    curation.relabel(data_bucket.table, sha256, "detection", (), BOXES, "ann")
+    curation.relabel(data_bucket.table, sha256, "detection", (), (), "ann")
+    curation.undo(data_bucket.table, sha256, "bob", names={BOXES[0].label: "tabby"})
+    assert data_bucket.image(sha256).boxes[0] == replace(BOXES[0], label="tabby")
+
+
 def test_undo_of_an_exclusion_and_to_an_older_state(data_bucket: DataBucket) -> None:
     sha256 = data_bucket.upload("incoming/unlabeled/a.jpg").sha256
     curation.exclude(data_bucket.table, sha256, "ann")

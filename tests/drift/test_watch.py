@@ -162,6 +162,18 @@ def test_it_says_why_nothing_is_compared(world: World) -> None:
     assert look()["problem"] == "there is no evaluation of v1 on test images"
 
 
+@pytest.mark.parametrize(("days", "since"), [(6, NOON), (7, "")])
+def test_an_alarm_ends_also_where_nothing_can_be_compared_any_more(
+    days: int, since: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrive(world, 70)
+    look()
+    world.s3.delete_object(Bucket=BUCKET, Key=shadow_answers.key("v1"))
+    hours_later(monkeypatch, 24 * days)
+    assert "no evaluation" in look()["problem"]
+    assert (state(world).since, bool(state(world).findings)) == (since, bool(since))
+
+
 def test_without_a_champion_there_is_nothing_to_look_at(world: World) -> None:
     world.loop.delete_item(Key={"kind": "CHAMPION", "id": "champion"})
     world.observations.note(seen("a", at="2026-11-28T11:45:00.000000Z"))

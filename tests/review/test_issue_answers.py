@@ -53,7 +53,7 @@ def test_a_label_is_mended_and_given_back(
     assert image(reviews, sha256).changed_by == "rita"
     assert answer(reviews, given(sha256, before, after)) == first, "twice"
     assert issue_answers.answers(reviews.table) == {"issue": first}
-    issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita")
+    issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita", {})
     assert set(image(reviews, sha256).boxes) == {CAT, OTHER}
     assert issue_answers.answers(reviews.table) == {}
 
@@ -106,9 +106,9 @@ def test_a_crash_at_any_write_is_made_up_for(
     answer(reviews, one)
     assert image(reviews, sha256).boxes == (OTHER,)
     with dying(monkeypatch, reviews, writes), contextlib.suppress(CrashError):
-        issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita")
+        issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita", {})
     with contextlib.suppress(ApiError):
-        issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita")
+        issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita", {})
     assert set(image(reviews, sha256).boxes) == {CAT, OTHER}
     assert issue_answers.answers(reviews.table) == {}
 
@@ -140,8 +140,18 @@ def test_two_labels_of_an_image_are_given_back_in_any_order(reviews: Reviews) ->
     answer(reviews, given(sha256, CAT, DOG))
     answer(reviews, replace(given(sha256, OTHER, calf), issue="second"))
     for issue, boxes in (("issue", (CAT, calf)), ("second", (CAT, OTHER))):
-        issue_answers.take_back(reviews.table, reviews.world.catalogue, issue, "rita")
+        issue_answers.take_back(reviews.table, reviews.world.catalogue, issue, "rita", {})
         assert image(reviews, sha256).boxes == boxes
+
+
+def test_a_label_that_was_renamed_meanwhile_is_given_back_by_its_new_name(reviews: Reviews) -> None:
+    sha256 = reviews.world.image("a", boxes=(CAT,))
+    answer(reviews, given(sha256, CAT, DOG))
+    hound, tabby = replace(DOG, label="hound"), replace(CAT, label="tabby")
+    curation.relabel(reviews.world.catalogue, sha256, "detection", (), (hound,), "ann")
+    names = {"dog": "hound", "cat": "tabby"}
+    issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita", names)
+    assert image(reviews, sha256).boxes == (tabby,)
 
 
 def test_what_was_changed_since_is_not_given_back(reviews: Reviews) -> None:
@@ -150,10 +160,10 @@ def test_what_was_changed_since_is_not_given_back(reviews: Reviews) -> None:
     answer(reviews, given(sha256, CAT, DOG))
     curation.relabel(world.catalogue, sha256, "detection", (), (OTHER,), "ann")
     with pytest.raises(ApiError, match="labelled otherwise"):
-        issue_answers.take_back(reviews.table, world.catalogue, "issue", "rita")
+        issue_answers.take_back(reviews.table, world.catalogue, "issue", "rita", {})
     assert image(reviews, sha256).boxes == (OTHER,)
     with pytest.raises(ApiError, match="no answer"):
-        issue_answers.take_back(reviews.table, world.catalogue, "another", "rita")
+        issue_answers.take_back(reviews.table, world.catalogue, "another", "rita", {})
 
 
 def test_a_box_that_cannot_be_on_the_image_is_refused(reviews: Reviews) -> None:

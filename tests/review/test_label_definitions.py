@@ -48,7 +48,7 @@ def table(world: World) -> ReviewTable:
 
 
 def defined(world: World, label: str = "cat") -> LabelDefinition:
-    return {definition.label: definition for definition in labels._defined(table(world))}[label]
+    return {definition.label: definition for definition in labels.definitions(table(world))}[label]
 
 
 @pytest.mark.usefixtures("one_call_at_a_time")
@@ -73,7 +73,7 @@ def test_of_many_labels_one_gets_the_key(world: World) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(wanted, range(4))) == 1
-    assert [definition.key for definition in labels._defined(table(world))].count("k") == 1
+    assert [definition.key for definition in labels.definitions(table(world))].count("k") == 1
 
 
 def test_a_key_that_is_taken_in_between_is_refused(
@@ -82,7 +82,7 @@ def test_a_key_that_is_taken_in_between_is_refused(
     meanwhile(lambda: labels.put(table(world), "dog", {"key": "k"}))
     with pytest.raises(InvalidLabelError, match="the key k is another label's"):
         labels.put(table(world), "cat", {"key": "k"})
-    assert [definition.label for definition in labels._defined(table(world))] == ["dog"]
+    assert [definition.label for definition in labels.definitions(table(world))] == ["dog"]
 
 
 def test_a_key_that_changes_in_between_is_given_back_all_the_same(
@@ -127,3 +127,10 @@ def test_a_change_that_always_meets_others_says_so(world: World, monkeypatch: py
     with pytest.raises(ApiError, match="try again") as refused:
         labels.put(table(world), "cat", {"colour": "#112233"})
     assert refused.value.status == 409
+
+
+def test_a_label_is_called_what_it_was_renamed_to_last() -> None:
+    renamed = {"cat": "tom", "tom": "tabby", "dog": "hound"}
+    definitions = [LabelDefinition(label, colour="", renamed_to=name) for label, name in renamed.items()]
+    definitions.append(LabelDefinition("tabby", colour=""))
+    assert labels.present_names(definitions) == {"cat": "tabby", "tom": "tabby", "dog": "hound"}

@@ -5,7 +5,7 @@ Every change is on record with who made it, and counts for the next training as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -268,20 +268,30 @@ def past_labels(table: Table, image: CatalogueImage) -> list[PastLabels]:
     return history.read(table, image.sha256, image.revision)
 
 
-def undo(table: Table, sha256: str, by: str, revision: int | None = None, seen: str = "") -> Change:
+def undo(  # noqa: PLR0917 an image, where to go back to, and who says so
+    table: Table,
+    sha256: str,
+    by: str,
+    revision: int | None = None,
+    seen: str = "",
+    names: Mapping[str, str] | None = None,
+) -> Change:
     """Give an image the status and labels back that it had before their last change.
 
     It counts as a person's change, made now; undone again, it is taken back.
 
     Args:
         revision: of the state to go back to; None: the one before the image's own.
+        names: what labels are called now that had other names: nobody may give those any more.
         seen: as `exclude` has it.
 
     Raises:
         StaleLabelsError: somebody else has changed it since it was seen.
         CatalogueError: there is no such image, or no such state on record.
     """
-    return _update(table, sha256, lambda image: reverted(image, _past(table, image, revision), by), seen)
+    return _update(
+        table, sha256, lambda image: reverted(image, _past(table, image, revision), by, names or {}), seen
+    )
 
 
 def _past(table: Table, image: CatalogueImage, revision: int | None) -> PastLabels:
@@ -295,9 +305,11 @@ def _past(table: Table, image: CatalogueImage, revision: int | None) -> PastLabe
     return chosen[-1]
 
 
-def reverted(image: CatalogueImage, past: PastLabels, by: str) -> CatalogueImage:
+def reverted(image: CatalogueImage, past: PastLabels, by: str, names: Mapping[str, str]) -> CatalogueImage:
     """The image as `undo` makes it."""
-    back = relabelled(image, past.kind or "detection", past.labels, past.boxes, by)
+    labels = tuple(names.get(label, label) for label in past.labels)
+    boxes = (replace(box, label=names.get(box.label, box.label)) for box in past.boxes)
+    back = relabelled(image, past.kind or "detection", labels, tuple(dict.fromkeys(boxes)), by)
     return replace(back, status=past.status, kind=past.kind, conflict_reason=past.conflict_reason)
 
 

@@ -6,7 +6,7 @@ Whoever changes an image says which state of it they saw; who comes second is to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import curation, snapshot_rows, split_ledger
@@ -100,17 +100,20 @@ def correct(
     return _changed(lambda: curation.mark_empty(table, sha256, kind, by, seen))
 
 
-def undo(table: Table, sha256: str, revision: int | None, *, by: str, seen: str) -> CatalogueImage:
+def undo(
+    table: Table, sha256: str, revision: int | None, *, names: Mapping[str, str], by: str, seen: str
+) -> CatalogueImage:
     """Give an image the labels back that it had before: the image as it is then.
 
     Args:
         revision: of the state to go back to; None: the one before its own.
+        names: what labels are called now that had other names.
 
     Raises:
         ApiError: there is no such image or state, or somebody else has changed the image.
     """
     _get(table, sha256)
-    return _changed(lambda: curation.undo(table, sha256, by, revision, seen))
+    return _changed(lambda: curation.undo(table, sha256, by, revision, seen, names))
 
 
 def exclude(table: Table, seen: Iterable[tuple[str, str]], *, excluded: bool, by: str) -> Outcome:

@@ -45,6 +45,15 @@ class VersionIssues:
     issues: tuple[LabelIssue, ...]
     images: Mapping[str, int]
     """How many images of each dataset were looked at."""
+    names: Mapping[str, str]
+    """What labels are called now that had other names."""
+
+    def answers(self, reviews: ReviewTable) -> dict[str, IssueAnswer]:
+        """Every answer that holds, under the names that labels have now, by the label issue's id."""
+        return {
+            issue: issue_answers.under_present_names(given, self.names)
+            for issue, given in issue_answers.answers(reviews).items()
+        }
 
 
 @frozen
@@ -83,7 +92,7 @@ class IssueFinder:
             name, known = version, self._of_version(loop_state, version)
         else:
             name, known = self._newest(loop_state)
-        return VersionIssues(name, _under_present_names(known.issues, renamed), known.images)
+        return VersionIssues(name, _under_present_names(known.issues, renamed), known.images, renamed)
 
     def _newest(self, loop_state: LoopState) -> tuple[str, KeptIssues]:
         for record in loop_state.versions()[:_LOOKED_AT]:
@@ -107,7 +116,7 @@ class IssueFinder:
 
 def open_issues(known: VersionIssues, reviews: ReviewTable, catalogue: Table) -> OpenIssues:
     """What nobody has answered, without images that were withdrawn or labelled otherwise since."""
-    answers = issue_answers.answers(reviews)
+    answers = known.answers(reviews)
     mended = _by_image(answers.values())
     decisions = _Decisions(answers.values())
     unanswered: list[LabelIssue] = []
@@ -195,7 +204,7 @@ def answer(
         verdict,
         by,
     )
-    earlier = issue_answers.answers(reviews)
+    earlier = known.answers(reviews)
     known_answer = earlier.get(issue)
     is_settled = known_answer is not None and known_answer.verdict in ("accepted", verdict)
     if not is_settled and not _holds(catalogue, image, earlier.values(), given):

@@ -121,7 +121,7 @@ class Watch:
                 tuning.label_thresholds,
             )
         except NoReferenceError as error:
-            return replace(looked, problem=str(error))
+            return _ended(replace(looked, problem=str(error)), now)
         tested = reference.counted(looks)
         arrived = windows(self.observations, record.id, tuning.label_thresholds, now)
         labels = {score.label for score in record.labels} | set(tested.labels)
@@ -132,8 +132,7 @@ class Watch:
         if findings:
             since = before.since or now
             return replace(looked, findings=tuple(findings), since=since, seen_at=now)
-        is_over = before.seen_at and clock.parse(now) - clock.parse(before.seen_at) >= ENDS_AFTER
-        return replace(looked, findings=(), since="", seen_at="", announced=()) if is_over else looked
+        return _ended(looked, now)
 
     def _tell(self, state: DriftState, new: list[Finding], tuning: Tuning) -> None:
         """Send the letter, and start a run if the settings say so; both can happen twice."""
@@ -184,6 +183,12 @@ _HELP = (
     "Label some of what arrives, so that the next version is trained and tested on it:"
     " `labelloop settings set review_sample_rate` says how much of it is reviewed."
 )
+
+
+def _ended(state: DriftState, now: str) -> DriftState:
+    """Without its alarm, if nothing was seen for long enough, be it that nothing could be compared."""
+    is_over = state.seen_at and clock.parse(now) - clock.parse(state.seen_at) >= ENDS_AFTER
+    return replace(state, findings=(), since="", seen_at="", announced=()) if is_over else state
 
 
 def windows(

@@ -7,6 +7,7 @@ written together, or neither: of two people who answer at once, the second is to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,8 +84,13 @@ def answer(table: ReviewTable, catalogue: Table, given: IssueAnswer) -> IssueAns
     raise _busy()
 
 
-def take_back(table: ReviewTable, catalogue: Table, issue: str, by: str) -> IssueAnswer:
+def take_back(
+    table: ReviewTable, catalogue: Table, issue: str, by: str, names: Mapping[str, str]
+) -> IssueAnswer:
     """Forget an answer, and give the image its label back; what else was mended on it stays.
+
+    Args:
+        names: what labels are called now that had other names.
 
     Raises:
         ApiError: there is no such answer, or the label was changed again since.
@@ -93,12 +99,25 @@ def take_back(table: ReviewTable, catalogue: Table, issue: str, by: str) -> Issu
         known = _read(table, issue)
         if known is None or known.verdict == "undone":
             raise ApiError(404, "not_found", "there is no answer to take back")
-        back = replace(known, before=known.after, after=known.before)
+        now = under_present_names(known, names)
+        back = replace(now, before=now.after, after=now.before)
         mended = _mended(catalogue, back, by) if known.verdict == "accepted" else None
         if written := _write(table, catalogue, known, replace(known, verdict="undone", by=by), mended):
             return written
         wait_after(attempt)
     raise _busy()
+
+
+def under_present_names(given: IssueAnswer, names: Mapping[str, str]) -> IssueAnswer:
+    """The answer with the names that labels have now."""
+    return replace(given, before=_renamed(given.before, names), after=_renamed(given.after, names))
+
+
+def _renamed(thing: LabelOrBox | None, names: Mapping[str, str]) -> LabelOrBox | None:
+    if thing is None or thing.label not in names:
+        return thing
+    name = names[thing.label]
+    return LabelOrBox(name, replace(thing.box, label=name) if thing.box else None)
 
 
 def _busy() -> ApiError:

@@ -80,7 +80,7 @@ class LabelDefinition:
 
 def offered(table: ReviewTable, loop_state: LoopState, catalogue: Table) -> list[LabelDefinition]:
     """Every label with its colour and key, those that were defined first; retired ones last."""
-    defined = list(_defined(table))
+    defined = list(definitions(table))
     names = {definition.label for definition in defined}
     known = sorted(set(_of_models(loop_state)) | ({*_of_images(catalogue)} if not defined else set()))
     added = [LabelDefinition(label, colour="") for label in known if label not in names]
@@ -88,9 +88,22 @@ def offered(table: ReviewTable, loop_state: LoopState, catalogue: Table) -> list
     return _completed(everything[:MAX_LABELS])
 
 
-def usable(definitions: Iterable[LabelDefinition]) -> set[str]:
+def usable(defined: Iterable[LabelDefinition]) -> set[str]:
     """Names of the labels that an answer may have."""
-    return {definition.label for definition in definitions if not definition.retired}
+    return {definition.label for definition in defined if not definition.retired}
+
+
+def present_names(defined: Iterable[LabelDefinition]) -> dict[str, str]:
+    """What labels are called now that had other names, also where a new name was renamed again."""
+    renamed = {one.label: one.renamed_to for one in defined if one.renamed_to}
+    names: dict[str, str] = {}
+    for label in renamed:
+        name, passed = label, {label}
+        while (name := renamed.get(name, name)) not in passed:
+            passed.add(name)
+        if name != label and name not in renamed:
+            names[label] = name
+    return names
 
 
 def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefinition:
@@ -111,7 +124,7 @@ def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefi
         raise InvalidLabelError("label", str(error)) from error
     _check(changes)
     for attempt in range(TRANSACTION_ATTEMPTS):
-        defined = {definition.label: definition for definition in _defined(table)}
+        defined = {definition.label: definition for definition in definitions(table)}
         before = defined.pop(name, None)
         if before and not changes:
             return before
@@ -216,7 +229,8 @@ def _completed(definitions: list[LabelDefinition]) -> list[LabelDefinition]:
     ]
 
 
-def _defined(table: ReviewTable) -> Iterator[LabelDefinition]:
+def definitions(table: ReviewTable) -> Iterator[LabelDefinition]:
+    """The labels that administrators have defined, retired ones too."""
     for page in query_pages(
         table.table, {"KeyConditionExpression": Key("id").eq("labels"), "ConsistentRead": True}
     ):
