@@ -26,7 +26,7 @@ from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.images import picture, with_text
 from tests.fixtures.metrics import published
-from tests.fixtures.rekognition import FakeRekognition, label
+from tests.fixtures.rekognition import PREFIX, FakeRekognition, label
 
 KEY = "detect/a/b c.jpg"
 RESULT = "results/a/b c.jpg.json"
@@ -439,7 +439,7 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
 ) -> None:
     class Records:
         def champion(self) -> Champion:
-            return Champion("arn", "v1", "")
+            return Champion(f"{PREFIX}/parts/version/v1/1", "v1", "")
 
         def serving(self) -> Serving:
             return Serving()
