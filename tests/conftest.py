@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +28,21 @@ settings.load_profile("labelloop")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "LabelLoop/tests")
 
 remembered.remember_botocores()
+
+
+class Loggers(dict[str, Any]):
+    """Loggers by name, which may be looked through while a thread that imports something adds one.
+
+    Pytest 9.2 does that before each test, without the lock of logging; threads of MiniStack's go on between
+    tests.
+    """
+
+    def values(self) -> Any:
+        # At once, as no other thread runs meanwhile.
+        return list(super().values())
+
+
+logging.Logger.manager.loggerDict = Loggers(logging.Logger.manager.loggerDict)
 
 FOLDERS = {
     "tests/endtoend/": "embedded",
