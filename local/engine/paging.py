@@ -1,6 +1,7 @@
 """Tokens of pages: each says behind which item the next page begins, of which listing, and is signed.
 
 A token is good for the listing and the filters that gave it, and for no other; one made up is refused.
+None begins with a hyphen, as one of the URL-safe alphabet may: the AWS CLI would take it for an option.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Pages:
         if token is None:
             return first
         try:
-            raw = base64.b64decode(token, altchars=b"-_", validate=True)
+            raw = base64.b64decode(token, validate=True)
             key: T = json.loads(raw[_MAC_BYTES:])
         except (binascii.Error, ValueError, RecursionError) as error:
             raise _refused(listing) from error
@@ -48,7 +49,7 @@ class Pages:
     def token(self, listing: str, request: Mapping[str, Any], key: Any) -> str:
         """The token for the page behind the item of this key."""
         written = json.dumps(key).encode()
-        return base64.urlsafe_b64encode(self._mac(listing, request, written) + written).decode()
+        return base64.b64encode(self._mac(listing, request, written) + written).decode()
 
     def page(
         self,

@@ -173,7 +173,7 @@ class TrainingJobs:
         last = first + request.get("MaxResults", PAGE)
         answer: Answer = {"TrainingJobSummaries": [_summary(job) for job in jobs[first:last]]}
         if last < len(jobs):
-            answer["NextToken"] = base64.urlsafe_b64encode(str(last).encode()).decode()
+            answer["NextToken"] = base64.b64encode(str(last).encode()).decode()
         return answer
 
     def stop_training_job(self, request: Request, caller: Caller) -> Answer:
@@ -291,7 +291,7 @@ def _seconds(moment: Any) -> float:
 
 def _position(token: str) -> int:
     try:
-        return int(base64.urlsafe_b64decode(token)) if token else 0
+        return int(base64.b64decode(token)) if token else 0
     except ValueError as error:
         raise ValidationException("Invalid NextToken") from error
 
