@@ -126,8 +126,8 @@ class Story:
             scenes = list(detection_scenes(UNLABELLED, seed=3))
             with watch.bar(self.console, "images dropped", UNLABELLED) as show_done:
                 drops.send_unlabelled(parts, scenes, show_done)
+            watch.registered(self.console, parts, UNLABELLED, "unlabelled")
             if self.review_by_person:
-                watch.registered(self.console, parts, UNLABELLED, "unlabelled")
                 review.by_person(self.console, self.stack, parts, UNLABELLED)
             else:
                 self.console.print("  a script answers for the people, over the HTTP API of the review desk")

@@ -51,16 +51,16 @@ def registered(
     status: catalogue_images.Status = "labelled",
     timeout_seconds: float = 120,
 ) -> None:
-    """Watch the catalogue until it has so many images of this status."""
+    """Watch the catalogue until it has so many images of this status, as long as there are ever more."""
     what = f"images registered and {status}"
     with bar(console, what, expected) as show_progress:
 
-        def enough() -> bool:
-            count = catalogue_images.count_by_status(deployment.catalogue)[status]
-            show_progress(min(count, expected))
-            return count >= expected
+        def count() -> int:
+            counted = catalogue_images.count_by_status(deployment.catalogue)[status]
+            show_progress(min(counted, expected))
+            return counted
 
-        until(enough, timeout_seconds, f"{expected} {what}")
+        reached(count, expected, timeout_seconds, f"{expected} {what}")
 
 
 def next_run(
@@ -96,6 +96,16 @@ def print_result(console: Console, record: records.Run) -> None:
     style = formatting.OUTCOME_STYLES.get(str(record.outcome), "red")
     name = record.version or "no version"
     console.print(f"  {name}: {record.outcome}: {record.reason or ''}", style=f"bold {style}", **_PLAIN)
+
+
+def reached(count: Callable[[], int], expected: int, timeout_seconds: float, what: str) -> None:
+    """Wait until a count is as expected: on a busy machine for long, as long as it changes.
+
+    Raises:
+        NotAsPromisedError: it was the same for `timeout_seconds` seconds.
+    """
+    while (counted := count()) < expected:
+        until(lambda before=counted: count() != before, timeout_seconds, what)
 
 
 def until(look: Callable[[], T | None], timeout_seconds: float, what: str) -> T:

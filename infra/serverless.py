@@ -18,6 +18,7 @@ from infra.deployment import TASK_TOKENS, Deployment
 from infra.handler import Handler
 from infra.loop_state import LoopState
 from infra.permissions import Permissions
+from lambdas.domain.engines.port import DEPLOYMENT_TAG
 from lambdas.domain.shared.pricing import SERVING_MEMORY_MB
 
 TIMEOUT_SECONDS = 60
@@ -26,6 +27,7 @@ GPU_IMAGE = "pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker"
 """https://github.com/aws/deep-learning-containers/blob/master/pytorch/training/buildspec-2-9-sm.yml"""
 REPOSITORY = "pytorch-training"
 _JOBS = "training jobs are named after the model versions, which get their names when they are trained"
+_CHECKPOINTS = "checkpoints lie under the name of their job, which gets it when it is trained"
 _LISTED = "SageMaker has no resource-level permissions for listing training jobs"
 _METRICS = (
     "CloudWatch has no resource-level permissions for reading metrics:"
@@ -143,18 +145,25 @@ class Serverless(Construct):
         return stopped
 
     def _training_role(self, account: str) -> Permissions:
-        """What a training job may do.
+        """What SageMaker may do for a training job: bring its channels and take away what it leaves.
 
+        What runs in a job has none of it, as its container is isolated: it is given no credentials, and
+        grant_train allows no other jobs.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html
         https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
         """
         stack = self._deployment.stack
         permissions = Permissions(self, "Training", service="sagemaker.amazonaws.com")
-        self._data_bucket.grant_read(permissions, "images/", "datasets/", "training/")
-        self._data_bucket.grant_put(permissions, "training/")
-        permissions.allow("s3:ListBucket", on=[self._data_bucket.bucket.bucket_arn])
+        bucket, source = self._data_bucket.bucket, self._source
+        own = f"training/{self._deployment.settings.name}-v*"
+        self._data_bucket.grant_read(permissions, "images/", "datasets/")
         permissions.allow(
-            "s3:GetObject", on=[self._source.bucket.arn_for_objects(self._source.s3_object_key)]
+            "s3:GetObject", on=[bucket.arn_for_objects(f"{own}/checkpoints/*")], why=_CHECKPOINTS
         )
+        permissions.allow("s3:PutObject", on=[bucket.arn_for_objects(own)], why=_JOBS)
+        permissions.allow("s3:GetObject", on=[source.bucket.arn_for_objects(source.s3_object_key)])
+        permissions.allow("s3:ListBucket", on=[bucket.bucket_arn, source.bucket.bucket_arn])
         group = stack.format_arn(
             service="logs",
             resource="log-group",
@@ -194,7 +203,15 @@ class Serverless(Construct):
     def grant_train(self, handler: Handler) -> None:
         """Allow to begin training jobs."""
         self.tell(handler)
-        handler.allow("sagemaker:CreateTrainingJob", on=[self._jobs], why=_JOBS)
+        tagged = {f"aws:RequestTag/{DEPLOYMENT_TAG}": self._deployment.settings.name}
+        isolated = {"Bool": {"sagemaker:NetworkIsolation": "true"}}
+        handler.allow(
+            "sagemaker:CreateTrainingJob",
+            on=[self._jobs],
+            why=_JOBS,
+            when={"StringEquals": tagged, **isolated},
+        )
+        handler.allow("sagemaker:AddTags", on=[self._jobs], why=_JOBS, when={"StringEquals": tagged})
         handler.allow(
             "iam:PassRole",
             on=[self._training.role.role_arn],
@@ -204,7 +221,8 @@ class Serverless(Construct):
 
     def grant_cancel(self, handler: Handler) -> None:
         """Allow to stop training jobs."""
-        handler.allow("sagemaker:StopTrainingJob", on=[self._jobs], why=_JOBS)
+        own = {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self._deployment.settings.name}}
+        handler.allow("sagemaker:StopTrainingJob", on=[self._jobs], why=_JOBS, when=own)
 
     def grant_count_answers(self, handler: Handler) -> None:
         """Allow to see how often the function was asked, and how long it took."""

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, State, fails, fine, hurts
 from infra.settings import Settings, SettingsError
-from lambdas.domain.engines.rekognition.project import TAG
+from lambdas.domain.engines.port import DEPLOYMENT_TAG
 
 ABSENT = {
     "ParameterNotFound",
@@ -131,7 +131,7 @@ def judge_project(name: str, project: Project | None, own: str) -> Finding:
         return fine("Rekognition project", f"{name} is free")
     if project.arn == own:
         return fine("Rekognition project", f"{name} is the deployment's own")
-    if project.tags.get(TAG) == name:
+    if project.tags.get(DEPLOYMENT_TAG) == name:
         return fine(
             "Rekognition project", f"{name} is of an earlier deployment of the name, and is gone on with"
         )

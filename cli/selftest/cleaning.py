@@ -13,9 +13,8 @@ from cli.doctor import names
 from cli.doctor.account import Account
 from cli.output import CommandError
 from cli.selftest.probe import UnansweredError, until
-from lambdas.domain.engines.port import BUSY, Version
+from lambdas.domain.engines.port import BUSY, DEPLOYMENT_TAG, Version
 from lambdas.domain.engines.rekognition import custom_labels
-from lambdas.domain.engines.rekognition.project import TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -71,7 +70,11 @@ class Cleaning:
             CommandError: somebody else has made it.
         """
         project = custom_labels.find_project(self.rekognition, name)
-        if project and self.rekognition.list_tags_for_resource(ResourceArn=project)["Tags"].get(TAG) != name:
+        if (
+            project
+            and self.rekognition.list_tags_for_resource(ResourceArn=project)["Tags"].get(DEPLOYMENT_TAG)
+            != name
+        ):
             raise CommandError("it has not been made by LabelLoop, and is not touched")
         return project
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from cli.selftest.probe import Probe, UnansweredError, error_of, until
-from lambdas.domain.engines.rekognition.project import TAG
+from lambdas.domain.engines.port import DEPLOYMENT_TAG
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.manifests import classification_entry, detection_entry, entry_line
@@ -49,7 +49,9 @@ class DatasetBench:
 
     def prepare(self, scenes: Sequence[Scene]) -> None:
         """Make the project, and a dataset of four images: plain, without boxes, stored turned, not there."""
-        made = self.rekognition.create_project(ProjectName=self.project_name, Tags={TAG: self.project_name})
+        made = self.rekognition.create_project(
+            ProjectName=self.project_name, Tags={DEPLOYMENT_TAG: self.project_name}
+        )
         self.project = made["ProjectArn"]
         plain, empty, turned, missing = scenes[:4]
         entries = [

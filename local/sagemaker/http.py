@@ -71,12 +71,14 @@ async def answer(
             raise RequestEntityTooLargeException(f"A request's body has up to {MAX_BODY_BYTES} bytes")
         request = protocol.parse(received)
         resource = resource_arn(operation, request, signed.region, signed.account)
-        _enforce(signed, request_id, f"{SERVICE}:{operation}", resource, context=_context(request))
+        context = _context(operation, request, sagemaker.tags(resource))
+        for action in (operation, "AddTags") if request.get("Tags") else (operation,):
+            _enforce(signed, request_id, f"{SERVICE}:{action}", resource, context=context)
         loop = asyncio.get_running_loop()
         caller = SignedCaller(signed, loop)
         work = functools.partial(_call, received, request, caller, sagemaker)
-        context = contextvars.copy_context()
-        answered = await loop.run_in_executor(threads, functools.partial(context.run, work))
+        run = contextvars.copy_context().run
+        answered = await loop.run_in_executor(threads, functools.partial(run, work))
         return 200, {"content-type": protocol.content_type(service), **identified}, answered
     except authorization.CredentialsError as refused:
         status, headers, answered = refused.answer
@@ -111,10 +113,18 @@ def resource_arn(operation: str, request: Mapping[str, Any], region: str, accoun
     return "*"
 
 
-def _context(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Condition keys that a request brings."""
+def _context(operation: str, request: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    """Condition keys that a request brings, and the resource that it is about, with these tags."""
     config = request.get("HumanTaskConfig") or request.get("HumanLoopConfig") or {}
-    return {"sagemaker:WorkteamArn": config["WorkteamArn"]} if "WorkteamArn" in config else {}
+    context: dict[str, Any] = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    if "WorkteamArn" in config:
+        context["sagemaker:WorkteamArn"] = config["WorkteamArn"]
+    if operation == "CreateTrainingJob" and "EnableNetworkIsolation" in request:
+        context["sagemaker:NetworkIsolation"] = str(request["EnableNetworkIsolation"]).lower()
+    if added := {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}:
+        context |= {f"aws:RequestTag/{key}": value for key, value in added.items()}
+        context["aws:TagKeys"] = list(added)
+    return context
 
 
 class SignedCaller:

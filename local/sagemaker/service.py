@@ -69,6 +69,10 @@ class SageMaker:
         answer: dict[str, Any] = getattr(part, name)(request, caller)
         return answer
 
+    def tags(self, arn: str) -> Mapping[str, str]:
+        """The tags of the resource of that ARN: training jobs alone have them here."""
+        return self._trainings.tags(arn)
+
     def resolve(self) -> None:
         """End the loops and jobs that are answered or over, and tell of what has changed."""
         self._store.expire(time.time())

@@ -6,7 +6,7 @@ import pytest
 
 from lambdas import sweep as handler
 from lambdas.domain.costs import unowned
-from lambdas.domain.engines.rekognition.project import TAG
+from lambdas.domain.engines.port import DEPLOYMENT_TAG
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.deployment import World, context
 from tests.fixtures.rekognition import ELSEWHERE
@@ -27,7 +27,7 @@ def test_what_runs_in_a_project_of_nobody_is_named(status: str, is_named: bool, 
 
 def test_another_deployment_s_models_are_its_own(world: World) -> None:
     world.fake.add_elsewhere("its", "RUNNING")
-    world.fake.tags[ELSEWHERE] = {TAG: "others"}
+    world.fake.tags[ELSEWHERE] = {DEPLOYMENT_TAG: "others"}
     assert named(world) == []
 
 

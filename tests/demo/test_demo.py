@@ -6,6 +6,7 @@ import io
 import threading
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,6 +131,20 @@ def test_traffic_counts_answers_and_failures() -> None:
 def test_what_does_not_come_is_told() -> None:
     with pytest.raises(NotAsPromisedError, match="in vain until the moon rises"):
         watch.until(lambda: None, 0, "the moon rises")
+
+
+def test_what_comes_slowly_is_waited_for_as_long_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def sleep(_: float) -> None:
+        nonlocal now
+        now += 50
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    watch.reached(lambda: int(now / 100), 5, 120, "there are five")
+    assert now >= 500
+    with pytest.raises(NotAsPromisedError, match="in vain until there are six"):
+        watch.reached(lambda: 5, 6, 120, "there are six")
 
 
 def test_a_run_is_told_with_its_verdicts() -> None:

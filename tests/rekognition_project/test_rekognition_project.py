@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from lambdas import rekognition_project
+from lambdas.domain.engines.port import DEPLOYMENT_TAG
 from lambdas.domain.engines.rekognition import project
-from lambdas.domain.engines.rekognition.project import TAG, ProjectRefusedError
+from lambdas.domain.engines.rekognition.project import ProjectRefusedError
 from lambdas.domain.promote import shutdown
 from lambdas.domain.promote.shutdown import StillRunningError
 from tests.fixtures.deployment import PROJECT, World, context
@@ -48,11 +49,11 @@ def test_a_project_is_made_once(world: World) -> None:
     made = ensure(world, "cars")
     assert ensure(world, "cars") == made
     assert [request["ProjectName"] for request in world.fake.called("create_project")] == ["pets", "cars"]
-    assert world.fake.tags[made] == {TAG: "cars"}
+    assert world.fake.tags[made] == {DEPLOYMENT_TAG: "cars"}
     assert world.fake.called("tag_resource") == []
 
 
-@pytest.mark.parametrize("tags", [{}, {TAG: "cars"}, {"team": "vision"}])
+@pytest.mark.parametrize("tags", [{}, {DEPLOYMENT_TAG: "cars"}, {"team": "vision"}])
 def test_a_project_of_somebody_else_is_refused_unless_it_may_be_adopted(
     tags: dict[str, str], world: World
 ) -> None:
@@ -63,7 +64,7 @@ def test_a_project_of_somebody_else_is_refused_unless_it_may_be_adopted(
         ensure(world)
     assert world.fake.tags[PROJECT] == tags
     assert ensure(world, may_adopt=True) == PROJECT
-    assert world.fake.tags[PROJECT] == {**tags, TAG: "pets"}
+    assert world.fake.tags[PROJECT] == {**tags, DEPLOYMENT_TAG: "pets"}
     assert ensure(world) == PROJECT, "it is this deployment's from then on"
 
 
@@ -258,7 +259,7 @@ def test_the_project_of_an_older_deployment_gets_its_tag(
 ) -> None:
     world.fake.tags[PROJECT].clear()
     assert cloudformation.request(world, "RekognitionProject", "Update")["Status"] == "SUCCESS"
-    assert world.fake.tags[PROJECT] == {TAG: "pets"}
+    assert world.fake.tags[PROJECT] == {DEPLOYMENT_TAG: "pets"}
 
 
 def test_the_custom_resource_says_what_failed(world: World, cloudformation: CloudFormation) -> None:

@@ -38,6 +38,8 @@ MAX_UNDESCRIBED_SECONDS = 900
 """A version that is not described so long after its training began was deleted."""
 
 EngineName = Literal["rekognition", "serverless"]
+DEPLOYMENT_TAG = "labelloop:deployment"
+"""The tag of what an engine makes in the account: the name of the deployment whose it is."""
 
 Image = Mapping[str, Any]
 """An image that is asked about: its `Bytes`, or an `S3Object` of Bucket, Name and, where known, Version."""

@@ -1,22 +1,46 @@
-"""What stands for a training job's container: `python -m local.sagemaker.training.container SCRIPT ...`.
+"""What stands for a training job's container: `python -m local.sagemaker.training.container NETWORK SCRIPT`.
 
 It runs the script as AWS's container for PyTorch does, with the arguments that the hyperparameters are, and
-ends as soon as the embedded stack is gone. The packages are those of this interpreter: where a
-requirements.txt lies beside the script, what it names has to be installed.
+ends as soon as the embedded stack is gone. Isolated, it lets Python reach no network. The packages are those
+of this interpreter: where a requirements.txt lies beside the script, what it names has to be installed.
 https://github.com/aws/sagemaker-training-toolkit
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import runpy
+import socket
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
 from local.engine import children
+
+ISOLATED, CONNECTED = "isolated", "connected"
+"""Whether the container reaches a network: EnableNetworkIsolation of its job."""
+_CALLS = ("socket.connect", "socket.sendto", "socket.sendmsg")
+_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+"""https://docs.python.org/3/library/audit_events.html"""
+
+
+def isolate() -> None:
+    """Let this process reach nothing by a network, this machine's own servers neither, until it ends.
+
+    It keeps code that needs a network from working here and failing in AWS. What would escape Python on
+    purpose is not kept in.
+    """
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    is_call = event in _CALLS and arguments[0].family in (socket.AF_INET, socket.AF_INET6)
+    if is_call or event in _LOOKUPS:
+        raise OSError(errno.ENETUNREACH, f"{os.strerror(errno.ENETUNREACH)}: the job's network is isolated")
 
 
 def missing(requirements: Path) -> list[str]:
@@ -38,9 +62,11 @@ def _is_installed(text: str) -> bool:
         return False
 
 
-def main(script: Path, arguments: list[str]) -> None:
+def main(network: str, script: Path, arguments: list[str]) -> None:
     """Run the script in the place of this module."""
     children.end_with_parent()
+    if network == ISOLATED:
+        isolate()
     os.nice(5)
     if lacking := missing(script.parent / "requirements.txt"):
         raise SystemExit(f"pip would have to install {', '.join(lacking)}, which the embedded stack does not")
@@ -49,8 +75,9 @@ def main(script: Path, arguments: list[str]) -> None:
     sys.path[:] = [str(script.parent), *(path for path in sys.path if path not in ("", os.getcwd()))]  # noqa: PTH109
     for name in [name for name in sys.modules if name.partition(".")[0] in ("learning", "portable")]:
         del sys.modules[name]
+    os.chdir(script.parent)
     runpy.run_path(str(script), run_name="__main__")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

@@ -187,6 +187,12 @@ class TrainingJobs:
         self._runner.stop(job)
         return {}
 
+    def tags(self, arn: str) -> dict[str, str]:
+        """The tags of the job of that ARN, which it was created with; none if there is no such job."""
+        _, _, _, region, account, resource = [*arn.split(":", 5), *[""] * 5][:6]
+        job = self._store.get(KIND, account, region, resource.removeprefix(f"{KIND}/"))
+        return {tag["Key"]: tag["Value"] for tag in job.body["request"].get("Tags", [])} if job else {}
+
     def resolve(self, job: Resource) -> None:
         """Send the event of the job's last change, if it was not sent yet."""
         if not job.event_sent:

@@ -25,6 +25,7 @@ from typing import Any
 from local.engine import children
 from local.sagemaker.host import AccessError, Host, Objects
 from local.sagemaker.store import Resource
+from local.sagemaker.training.container import CONNECTED, ISOLATED
 from local.sagemaker.workers.queue import bucket_and_key
 
 logger = logging.getLogger("labelloop.training_jobs")
@@ -188,10 +189,11 @@ def _started(job: Resource, ml: Path, log: Path) -> subprocess.Popen[bytes]:
     ]
     if not program.is_file():
         raise JobFailedError(f"ClientError: there is no {program.name} in sagemaker_submit_directory")
+    network = ISOLATED if request.get("EnableNetworkIsolation") else CONNECTED
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "local.sagemaker.training.container", str(program), *arguments],
+            [sys.executable, "-m", "local.sagemaker.training.container", network, str(program), *arguments],
             cwd=_ROOT,
             env=_environment(job, ml),
             stdin=subprocess.PIPE,
@@ -259,9 +261,6 @@ def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
         bucket, prefix = bucket_and_key(f"{uri}/")
         for key in objects.keys(bucket, prefix):
             (folder / key.removeprefix(prefix)).write_bytes(objects.get(bucket, key))
-    source = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
-    with tarfile.open(fileobj=io.BytesIO(objects.get(*bucket_and_key(source)))) as archive:
-        _unpack(archive, ml / "code")
     for channel in request.get("InputDataConfig", []):
         folder = ml / "input" / "data" / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)
@@ -273,6 +272,25 @@ def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
             count += 1
         if not count:
             raise ValueError(f"no S3 objects found under the channel {channel['ChannelName']}")
+    with tarfile.open(fileobj=io.BytesIO(_source(request, objects, ml)), mode="r:gz") as archive:
+        _unpack(archive, ml / "code")
+
+
+def _source(request: Mapping[str, Any], objects: Objects, ml: Path) -> bytes:
+    """The archive of the script's source, which the container's toolkit takes from a channel's folder or S3.
+
+    Raises:
+        ValueError: it is in S3, which an isolated container does not reach, or there is no such file.
+    """
+    place = str(json.loads(request["HyperParameters"]["sagemaker_submit_directory"]))
+    if place.startswith("s3://"):
+        if request.get("EnableNetworkIsolation"):
+            raise ValueError(f"an isolated container cannot fetch {place}: a channel has to bring it")
+        return objects.get(*bucket_and_key(place))
+    file = Path(_inside(place, ml)).resolve()
+    if not file.is_relative_to(ml.resolve()) or not file.is_file():
+        raise ValueError(f"there is no {place} in the container")
+    return file.read_bytes()
 
 
 def _unpack(archive: tarfile.TarFile, folder: Path) -> None:

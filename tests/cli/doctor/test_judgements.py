@@ -15,7 +15,7 @@ from cli.doctor.findings import Findings, State
 from cli.doctor.machine import Machine
 from cli.doctor.models import Model
 from cli.doctor.names import Project
-from lambdas.domain.engines.rekognition.project import TAG
+from lambdas.domain.engines.port import DEPLOYMENT_TAG
 
 FINE, HURTS, FAILS, UNSEEN = State
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -269,9 +269,9 @@ def test_projects() -> None:
     arn = f"{PROJECT}/17"
     assert names.judge_project("parts", None, "").state is FINE
     assert names.judge_project("parts", Project(arn, {}), arn).state is FINE
-    assert names.judge_project("parts", Project(arn, {TAG: "parts"}), "").state is FINE
+    assert names.judge_project("parts", Project(arn, {DEPLOYMENT_TAG: "parts"}), "").state is FINE
     of_nobody: dict[str, str] = {}
-    for tags in (of_nobody, {TAG: "bolts"}):
+    for tags in (of_nobody, {DEPLOYMENT_TAG: "bolts"}):
         refused = names.judge_project("parts", Project(arn, tags), "")
         assert refused.state is FAILS and "adopt_project" in refused.mend
 

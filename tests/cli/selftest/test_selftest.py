@@ -30,8 +30,7 @@ from cli.selftest.models import Region
 from cli.selftest.probe import Answer, Probe, UnansweredError, Verdict, error_of, put
 from cli.selftest.spending import CapReachedError, Spending, usd_per_second
 from infra import settings
-from lambdas.domain.engines.port import Version
-from lambdas.domain.engines.rekognition.project import TAG
+from lambdas.domain.engines.port import DEPLOYMENT_TAG, Version
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.records import Run, RunStep
 from tests.fixtures.cli import client_error
@@ -375,7 +374,7 @@ class FakeRekognition:
     datasets: list[str] = field(default_factory=lambda: ["dataset"])
     deleted: list[str] = field(default_factory=list)
     exists: bool = True
-    tags: dict[str, str] = field(default_factory=lambda: {TAG: "parts-selftest"})
+    tags: dict[str, str] = field(default_factory=lambda: {DEPLOYMENT_TAG: "parts-selftest"})
 
     def list_tags_for_resource(self, ResourceArn: str) -> Any:
         return {"Tags": self.tags}

@@ -183,6 +183,15 @@ def test_a_training_becomes_a_version_that_answers_at_once(bench: Bench) -> None
     assert made.list_versions() == [done]
 
 
+def test_a_job_is_isolated_and_says_whose_it_is(bench: Bench) -> None:
+    made = engine(bench)
+    arn = begun(bench, made).arn
+    assert bench.service.tags(arn) == {"labelloop:deployment": "parts", **TAGS}
+    described = made.sagemaker.describe_training_job(TrainingJobName=f"parts-v7-{SNAPSHOT}")
+    assert described["EnableNetworkIsolation"] is True
+    assert trained(made).status == "RUNNING", "its source comes by a channel"
+
+
 def test_a_version_in_training_cannot_be_asked_yet(bench: Bench) -> None:
     bench.world.files[BUCKET, SOURCE] = packed(train__py="import time; time.sleep(60)")
     made = engine(bench)

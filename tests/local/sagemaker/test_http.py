@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -241,6 +242,65 @@ def test_conditions_on_the_role_and_the_workers_are_evaluated(
     else:
         with pytest.raises(ClientError, match="AccessDenied"):
             ground_truth.start_job(*asked)
+
+
+JOB = f"{DEPLOYMENT}-v1"
+OWN, OTHERS = ([{"Key": "labelloop:deployment", "Value": name}] for name in (DEPLOYMENT, "others"))
+
+
+def training(role: str, **more: Any) -> dict[str, Any]:
+    return {
+        "TrainingJobName": JOB,
+        "RoleArn": role,
+        "AlgorithmSpecification": {"TrainingImage": "pytorch", "TrainingInputMode": "File"},
+        "HyperParameters": {"sagemaker_program": '"a.py"', "sagemaker_submit_directory": '"/opt/ml/a"'},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training"},
+        "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "EnableNetworkIsolation": True,
+        "Tags": OWN,
+        **more,
+    }
+
+
+def trainer(server: Server, name: str, role: str, *, adds_tags: bool = True) -> Any:
+    """Who may do with training jobs what the deployment's functions may."""
+    jobs = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{DEPLOYMENT}-v*"
+    create, stop = allow("sagemaker:CreateTrainingJob", jobs), allow("sagemaker:StopTrainingJob", jobs)
+    tag = allow("sagemaker:AddTags", jobs if adds_tags else f"{jobs}-none")
+    tag["Condition"] = {"StringEquals": {"aws:RequestTag/labelloop:deployment": DEPLOYMENT}}
+    create["Condition"] = {**tag["Condition"], "Bool": {"sagemaker:NetworkIsolation": "true"}}
+    stop["Condition"] = {"StringEquals": {"aws:ResourceTag/labelloop:deployment": DEPLOYMENT}}
+    return server.client("sagemaker", user(server, name, create, tag, stop, allow("iam:PassRole", role)))
+
+
+@pytest.mark.parametrize(
+    ("name", "adds_tags", "more"),
+    [
+        ("connected", True, {"EnableNetworkIsolation": False}),
+        ("unsaid", True, {"EnableNetworkIsolation": None}),
+        ("others", True, {"Tags": OTHERS}),
+        ("untagged", True, {"Tags": []}),
+        ("no-tags", False, {}),
+    ],
+)
+def test_what_a_training_job_must_be_like_is_evaluated(
+    server: Server, role: str, name: str, adds_tags: bool, more: dict[str, Any]
+) -> None:
+    client = trainer(server, f"trainer-{name}", role, adds_tags=adds_tags)
+    asked = {key: value for key, value in training(role, **more).items() if value is not None}
+    assert code(client.create_training_job, **asked) == "AccessDeniedException"
+
+
+def test_a_training_job_of_another_deployment_is_not_stopped(server: Server, role: str) -> None:
+    client, anybody = trainer(server, "trainer", role), server.client("sagemaker")
+    for asker, name, tags in ((client, JOB, OWN), (anybody, f"{JOB}1", OTHERS)):
+        asker.create_training_job(**training(role, TrainingJobName=name, Tags=tags))
+        described = functools.partial(anybody.describe_training_job, TrainingJobName=name)
+        # It has no such source.
+        assert eventually(lambda: (job := described())["TrainingJobStatus"] == "Failed" and job)
+    assert code(client.stop_training_job, TrainingJobName=f"{JOB}1") == "AccessDeniedException"
+    assert code(client.stop_training_job, TrainingJobName=JOB) == "ValidationException", "it has ended"
 
 
 def test_who_signs_wrongly_learns_nothing(server: Server) -> None:

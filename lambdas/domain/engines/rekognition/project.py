@@ -1,4 +1,9 @@
-"""The deployment's Rekognition project: made with a tag that says whose it is, and no other one taken."""
+"""The deployment's Rekognition project: made with a tag that says whose it is, and no other one taken.
+
+Projects have tags, and ListTagsForResource takes their ARNs:
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/mp-create-project.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognition.html
+"""
 
 from __future__ import annotations
 
@@ -6,19 +11,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.engines.port import EngineError
+from lambdas.domain.engines.port import DEPLOYMENT_TAG, EngineError
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_rekognition.type_defs import ProjectDescriptionTypeDef
-
-TAG = "labelloop:deployment"
-"""Key of the tag of a project; its value is the deployment's name, which is the project's as well.
-
-Projects have tags, and ListTagsForResource takes their ARNs:
-https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/mp-create-project.html
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognition.html
-"""
 
 
 class ProjectRefusedError(EngineError):
@@ -39,7 +36,7 @@ def ensure_project(rekognition: RekognitionClient, name: str, *, may_adopt: bool
     project = _described(rekognition, name)
     if project is None:
         try:
-            return rekognition.create_project(ProjectName=name, Tags={TAG: name})["ProjectArn"]
+            return rekognition.create_project(ProjectName=name, Tags={DEPLOYMENT_TAG: name})["ProjectArn"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceInUseException":
                 raise
@@ -53,20 +50,20 @@ def ensure_project(rekognition: RekognitionClient, name: str, *, may_adopt: bool
     if project.get("Status") == "DELETING":
         raise ProjectRefusedError(f"the project {name} is being deleted: deploy again in some minutes")
     arn = project["ProjectArn"]
-    if rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"].get(TAG) != name:
+    if rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"].get(DEPLOYMENT_TAG) != name:
         if not may_adopt:
             raise ProjectRefusedError(
                 f"the account has a Rekognition project {name} that LabelLoop has not made. LabelLoop would"
                 " stop its models and replace its datasets: deploy under another name, or with the setting"
                 " adopt_project=true if it may"
             )
-        rekognition.tag_resource(ResourceArn=arn, Tags={TAG: name})
+        rekognition.tag_resource(ResourceArn=arn, Tags={DEPLOYMENT_TAG: name})
     return arn
 
 
 def is_tagged(rekognition: RekognitionClient, arn: str) -> bool:
     """Whether a deployment has made the project, or taken it over."""
-    return TAG in rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"]
+    return DEPLOYMENT_TAG in rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"]
 
 
 def _described(rekognition: RekognitionClient, name: str) -> ProjectDescriptionTypeDef | None:

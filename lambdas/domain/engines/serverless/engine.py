@@ -115,7 +115,7 @@ class ServerlessEngine:
             return existing
         snapshot_id = tags["labelloop:snapshot"]
         images = f"s3://{bucket}/{_images_key(snapshot_id)}"
-        return training_jobs.begin(self.sagemaker, self.settings, name, snapshot_id, images)
+        return training_jobs.begin(self.sagemaker, self.settings, name, snapshot_id, images, tags=tags)
 
     @property
     def announces_ends(self) -> bool:

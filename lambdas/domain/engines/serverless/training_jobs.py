@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.engines.port import EngineError, LimitReachedError, Version
+from lambdas.domain.engines.port import DEPLOYMENT_TAG, EngineError, LimitReachedError, Version
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import SERVERLESS_SUFFIX
@@ -26,6 +26,12 @@ VOLUME_GB = 50
 CHECKPOINTS = "/opt/ml/checkpoints"
 """The folder that SageMaker keeps in S3 while a job runs, and fills again for the next machine:
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html"""
+_SOURCE_CHANNEL = "code"
+"""The channel that brings the script's source. An isolated container can fetch nothing by itself:
+https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html"""
+_SOURCE_FOLDER = f"/opt/ml/input/data/{_SOURCE_CHANNEL}"
+"""Where the container finds it:
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html"""
 _NOT_FOUND = ("ValidationException", "ResourceNotFound")
 """What DescribeTrainingJob fails with where there is no such job: its model has ResourceNotFound, and what
 comes is a ValidationException: https://github.com/aws/aws-sdk/issues/165"""
@@ -51,7 +57,7 @@ class TrainingSettings:
     image: str
     """AWS's container for PyTorch."""
     source: str
-    """URI of the script's source, as a tar archive."""
+    """URI of the script's source, a tar archive that is packed with gzip."""
     instance_type: str
     seconds: int
     """That the learning may take."""
@@ -70,19 +76,32 @@ def version_name(deployment: str, job: str) -> str:
 
 
 def begin(
-    sagemaker: Any, settings: TrainingSettings, name: str, snapshot_id: str, images_manifest: str
+    sagemaker: Any,
+    settings: TrainingSettings,
+    name: str,
+    snapshot_id: str,
+    images_manifest: str,
+    *,
+    tags: Mapping[str, str],
 ) -> Version:
     """Begin the training of a version.
 
     Args:
         images_manifest: URI of the list of the snapshot's images.
+        tags: of the job, beside the deployment's.
 
     Raises:
         LimitReachedError: the account has no such machine free for a training.
         EngineError: a job of this name was begun for something else.
     """
     try:
-        created = sagemaker.create_training_job(**_request(settings, name, snapshot_id, images_manifest))
+        created = sagemaker.create_training_job(
+            **_request(settings, name, snapshot_id, images_manifest),
+            Tags=[
+                {"Key": key, "Value": value}
+                for key, value in {DEPLOYMENT_TAG: settings.deployment, **tags}.items()
+            ],
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceLimitExceeded":
             # The message names the quota, and how to have it raised.
@@ -97,14 +116,14 @@ def begin(
 
 
 def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_manifest: str) -> dict[str, Any]:
-    # What the learning takes beside its own time: to read, test, export, and to install packages.
+    # What the learning takes beside its own time: to read, test and export.
     runtime = 2 * settings.seconds + 3600
     stopping = {"MaxRuntimeInSeconds": runtime}
     if settings.is_spot:
         stopping["MaxWaitTimeInSeconds"] = runtime + 24 * 3600
     parameters = {
         "sagemaker_program": "train.py",
-        "sagemaker_submit_directory": settings.source,
+        "sagemaker_submit_directory": f"{_SOURCE_FOLDER}/{settings.source.rpartition('/')[2]}",
         "version": name,
         "seconds": settings.seconds,
     }
@@ -115,6 +134,7 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
         # As the toolkit in the container reads them, each is a JSON document.
         "HyperParameters": {key: json.dumps(value) for key, value in parameters.items()},
         "InputDataConfig": [
+            _channel(_SOURCE_CHANNEL, "S3Prefix", settings.source),
             _channel("images", "ManifestFile", images_manifest),
             _channel("manifests", "S3Prefix", f"s3://{settings.bucket}/datasets/{snapshot_id}/"),
         ],
@@ -134,6 +154,9 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
             "LocalPath": CHECKPOINTS,
         },
         "Environment": {"CHECKPOINTS": CHECKPOINTS},
+        # No network and no credentials for what runs in the container: it has the channels, and SageMaker
+        # takes away what it leaves. So a job reads no more than its snapshot, and writes no other's model.
+        "EnableNetworkIsolation": True,
         "EnableManagedSpotTraining": settings.is_spot,
     }
 

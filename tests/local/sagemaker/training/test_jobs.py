@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import tarfile
@@ -62,7 +63,7 @@ def request(name: str = "parts-v1", **more: Any) -> dict[str, Any]:
 
     parameters = {
         "sagemaker_program": "train.py",
-        "sagemaker_submit_directory": f"s3://{BUCKET}/{SOURCE}",
+        "sagemaker_submit_directory": "/opt/ml/input/data/code/source.tar.gz",
         "version": "v1",
         "seconds": 5,
     }
@@ -72,12 +73,14 @@ def request(name: str = "parts-v1", **more: Any) -> dict[str, Any]:
         "AlgorithmSpecification": {"TrainingImage": "pytorch-training:2.9.0", "TrainingInputMode": "File"},
         "HyperParameters": {key: json.dumps(value) for key, value in parameters.items()},
         "InputDataConfig": [
+            channel("code", "S3Prefix", SOURCE),
             channel("images", "ManifestFile", "datasets/s1/images.manifest"),
             channel("manifests", "S3Prefix", "datasets/s1/"),
         ],
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training", "CompressionType": "NONE"},
         "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "EnableNetworkIsolation": True,
         **more,
     }
 
@@ -168,6 +171,56 @@ raise SystemExit("taken away" if file.read_text() == "begun" else 0)
     assert bench.world.files[BUCKET, "training/parts-v2/output/model/model.onnx"] == b"begun+"
 
 
+@pytest.mark.parametrize(("isolated", "reached"), [(True, ["101", "101"]), (False, ["connected", "found"])])
+def test_an_isolated_script_reaches_no_network(bench: Bench, isolated: bool, reached: list[str]) -> None:
+    """Not even this machine's, where MiniStack is; another one's does as in AWS."""
+    script = """
+import os, socket, sys
+from pathlib import Path
+def tried(reach, done):
+    try:
+        reach()
+        return done
+    except OSError as error:
+        return str(error.errno)
+server = socket.create_server(("127.0.0.1", 0))
+ends = [
+    tried(lambda: socket.socket().connect(server.getsockname()), "connected"),
+    tried(lambda: socket.getaddrinfo("127.0.0.1", 80), "found"),
+]
+(Path(os.environ["SM_MODEL_DIR"]) / "model.onnx").write_text(",".join(ends))
+"""
+    bench.world.files[BUCKET, SOURCE] = packed(train__py=script)
+    bench.sagemaker.create_training_job(**request(EnableNetworkIsolation=isolated))
+    assert ended(bench)["EnableNetworkIsolation"] is isolated
+    ends = bench.world.files[BUCKET, "training/parts-v1/output/model/model.onnx"].decode().split(",")
+    assert [end.replace(str(errno.ENETUNREACH), "101") for end in ends] == reached
+
+
+@pytest.mark.parametrize(
+    ("isolated", "source", "reason"),
+    [
+        (False, f"s3://{BUCKET}/{SOURCE}", ""),
+        (True, f"s3://{BUCKET}/{SOURCE}", "an isolated container cannot fetch s3://"),
+        (
+            True,
+            "/opt/ml/input/data/other/source.tar.gz",
+            "there is no /opt/ml/input/data/other/source.tar.gz",
+        ),
+        (True, "/opt/ml/../../../sagemaker.sqlite", "there is no /opt/ml/"),
+    ],
+)
+def test_a_source_comes_by_a_channel_or_where_there_is_a_network_from_s3(
+    bench: Bench, isolated: bool, source: str, reason: str
+) -> None:
+    asked = request(EnableNetworkIsolation=isolated)
+    asked["HyperParameters"]["sagemaker_submit_directory"] = json.dumps(source)
+    bench.sagemaker.create_training_job(**asked)
+    job = ended(bench)
+    assert job["TrainingJobStatus"] == ("Failed" if reason else "Completed")
+    assert reason in job.get("FailureReason", "")
+
+
 SPOT = {
     "EnableManagedSpotTraining": True,
     "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120},
@@ -190,7 +243,8 @@ if not file.exists():
     time.sleep(60)
 (model / "model.onnx").write_text(file.read_text())
 """
-    monkeypatch.setenv("LABELLOOP_SPOT_SECONDS", "0.5")
+    # Long enough for the script to begin on a busy machine.
+    monkeypatch.setenv("LABELLOOP_SPOT_SECONDS", "2")
     bench.world.files[BUCKET, SOURCE] = packed(train__py=script)
     bench.sagemaker.create_training_job(**request(**SPOT))
     job = ended(bench)
