@@ -555,6 +555,41 @@ def test_the_training_jobs_of_the_engine_serverless_are_stopped_once_the_loop_is
     assert (function["Handler"], function["Timeout"]) == ("lambdas.training_jobs.handle", 900)
 
 
+def test_a_training_job_is_isolated_and_its_role_has_no_more_than_its_files() -> None:
+    resources = Template(built.template("workforce"))
+    policies = of_type(resources, "AWS::IAM::Policy").items()
+    (role,) = (policy for name, policy in policies if name.startswith("ServerlessTraining"))
+    objects = {
+        action: [
+            json.dumps(resource)
+            for statement in role["Properties"]["PolicyDocument"]["Statement"]
+            if action in _list(statement["Action"])
+            for resource in _list(statement["Resource"])
+        ]
+        for action in ("s3:GetObject", "s3:PutObject")
+    }
+    assert len(objects["s3:GetObject"]) == 4, "images, datasets, checkpoints, and the source"
+    for arns, key in (
+        ("s3:GetObject", "/training/labelloop-v*/checkpoints/*"),
+        ("s3:PutObject", "/training/labelloop-v*"),
+    ):
+        assert [arn for arn in objects[arns] if key in arn], "no model of another version is read"
+    for action, condition in (
+        ("CreateTrainingJob", {"Bool": {"sagemaker:NetworkIsolation": "true"}}),
+        ("CreateTrainingJob", {"StringEquals": {"aws:RequestTag/labelloop:deployment": "labelloop"}}),
+        ("AddTags", {"StringEquals": {"aws:RequestTag/labelloop:deployment": "labelloop"}}),
+        ("StopTrainingJob", {"StringEquals": {"aws:ResourceTag/labelloop:deployment": "labelloop"}}),
+    ):
+        allowed = [
+            statement
+            for _, policy in policies
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            if f"sagemaker:{action}" in _list(statement["Action"])
+        ]
+        assert allowed
+        assert all(condition.items() <= statement["Condition"].items() for statement in allowed)
+
+
 def _project_handler(resource: dict[str, Any]) -> str:
     """The function that serves the resource: a dependency by being named."""
     name: str = resource["Properties"]["ServiceToken"]["Fn::GetAtt"][0]

@@ -263,6 +263,11 @@ def training(role: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def has_failed(sagemaker: Any, job: str) -> bool:
+    status: str = sagemaker.describe_training_job(TrainingJobName=job)["TrainingJobStatus"]
+    return status == "Failed"
+
+
 def trainer(server: Server, name: str, role: str, *, adds_tags: bool = True) -> Any:
     """Who may do with training jobs what the deployment's functions may."""
     jobs = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{DEPLOYMENT}-v*"
@@ -296,9 +301,8 @@ def test_a_training_job_of_another_deployment_is_not_stopped(server: Server, rol
     client, anybody = trainer(server, "trainer", role), server.client("sagemaker")
     for asker, name, tags in ((client, JOB, OWN), (anybody, f"{JOB}1", OTHERS)):
         asker.create_training_job(**training(role, TrainingJobName=name, Tags=tags))
-        described = functools.partial(anybody.describe_training_job, TrainingJobName=name)
         # It has no such source.
-        assert eventually(lambda: (job := described())["TrainingJobStatus"] == "Failed" and job)
+        eventually(functools.partial(has_failed, anybody, name))
     assert code(client.stop_training_job, TrainingJobName=f"{JOB}1") == "AccessDeniedException"
     assert code(client.stop_training_job, TrainingJobName=JOB) == "ValidationException", "it has ended"
 

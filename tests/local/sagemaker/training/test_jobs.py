@@ -264,7 +264,12 @@ def test_packages_that_are_not_installed_are_named(bench: Bench) -> None:
     assert "no-such-package==1.0" in ended(bench)["FailureReason"]
 
 
-@pytest.mark.parametrize("gone", [SOURCE, "datasets/s1/images.manifest", "images/a.jpg"])
+def test_a_source_that_is_not_there_begins_nothing(bench: Bench) -> None:
+    del bench.world.files[BUCKET, SOURCE]
+    assert code(bench.sagemaker.create_training_job, **request()) == "ValidationException"
+
+
+@pytest.mark.parametrize("gone", ["datasets/s1/images.manifest", "images/a.jpg"])
 def test_data_that_is_not_there_fails_the_job(bench: Bench, gone: str) -> None:
     del bench.world.files[BUCKET, gone]
     bench.sagemaker.create_training_job(**request())
