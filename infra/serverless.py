@@ -81,6 +81,7 @@ class Serverless(Construct):
                     "source": self._source.s3_object_url,
                     "instance_type": settings.training_instance,
                     "seconds": settings.training_seconds,
+                    "volume_gb": settings.training_volume_gb,
                     "is_spot": settings.training_spot,
                     "bucket": data_bucket.bucket.bucket_name,
                 },

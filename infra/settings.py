@@ -49,6 +49,9 @@ MAX_DETECTION_DAYS = 3650
 ENGINES = ("rekognition", "both", "serverless")
 _INSTANCE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 MIN_TRAINING_SECONDS, MAX_TRAINING_SECONDS = 60, 86_400
+MIN_TRAINING_VOLUME_GB, MAX_TRAINING_VOLUME_GB = 10, 16_384
+"""EBS has no larger volumes of the type that SageMaker makes:
+https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
 
 
 class SettingsError(ValueError):
@@ -87,6 +90,10 @@ class Settings:
     training_seconds: int = 1800
     """What the learning of a training of the engine serverless may take at most. 60 to 86400. Loading
     and testing come beside it, and are billed as well."""
+    training_volume_gb: int = 50
+    """GB of the volume that the engine serverless trains on: a snapshot's images have to fit there, beside
+    some GB of checkpoints and models. 10 to 16384. Machines with disks of their own, such as ml.g4dn.xlarge,
+    train on those, and refuse a volume that is larger."""
     training_spot: bool = True
     """Whether the engine serverless trains on spare machines, which cost up to 90 % less. A training whose
     machine is taken away goes on from its last checkpoint on another."""
@@ -193,6 +200,12 @@ class Settings:
             raise SettingsError(
                 f"training_seconds={self.training_seconds}: expected {MIN_TRAINING_SECONDS} to"
                 f" {MAX_TRAINING_SECONDS} seconds"
+            )
+
+        if not MIN_TRAINING_VOLUME_GB <= self.training_volume_gb <= MAX_TRAINING_VOLUME_GB:
+            raise SettingsError(
+                f"training_volume_gb={self.training_volume_gb}: expected {MIN_TRAINING_VOLUME_GB} to"
+                f" {MAX_TRAINING_VOLUME_GB} GB"
             )
 
     @property

@@ -56,6 +56,9 @@ def test_an_engine_is_one_that_there_is_and_its_machine_is_sagemakers() -> None:
     for seconds in (59, 86_401):
         with pytest.raises(SettingsError, match="training_seconds"):
             settings(training_seconds=seconds)
+    for size in (9, 16_385):
+        with pytest.raises(SettingsError, match="training_volume_gb"):
+            settings(training_volume_gb=size)
 
 
 def test_other_buckets_are_named_with_commas_between() -> None:

@@ -41,6 +41,7 @@ SETTINGS = TrainingSettings(
     source=f"s3://{BUCKET}/{SOURCE}",
     instance_type="ml.m5.xlarge",
     seconds=60,
+    volume_gb=80,
     is_spot=True,
     bucket=BUCKET,
 )
@@ -189,6 +190,7 @@ def test_a_job_is_isolated_and_says_whose_it_is(bench: Bench) -> None:
     assert bench.service.tags(arn) == {"labelloop:deployment": "parts", **TAGS}
     described = made.sagemaker.describe_training_job(TrainingJobName=f"parts-v7-{SNAPSHOT}")
     assert described["EnableNetworkIsolation"] is True
+    assert described["ResourceConfig"]["VolumeSizeInGB"] == 80
     assert trained(made).status == "RUNNING", "its source comes by a channel"
 
 

@@ -21,8 +21,6 @@ from lambdas.domain.shared.records import SERVERLESS_SUFFIX
 
 SUMMARY_FILE, TESTED_FILE, HELD_OUT_FILE = "evaluation.json", "evaluation.manifest", "held-out.manifest"
 """What the script leaves beside the model."""
-VOLUME_GB = 50
-"""For the images, which are 250,000 at most, and the container."""
 CHECKPOINTS = "/opt/ml/checkpoints"
 """The folder that SageMaker keeps in S3 while a job runs, and fills again for the next machine:
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html"""
@@ -61,6 +59,8 @@ class TrainingSettings:
     instance_type: str
     seconds: int
     """That the learning may take."""
+    volume_gb: int
+    """Of the machine, for the snapshot's images and what is made of them."""
     is_spot: bool
     bucket: str
 
@@ -145,7 +145,7 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
         "ResourceConfig": {
             "InstanceType": settings.instance_type,
             "InstanceCount": 1,
-            "VolumeSizeInGB": VOLUME_GB,
+            "VolumeSizeInGB": settings.volume_gb,
         },
         "StoppingCondition": stopping,
         # Where a spot machine is taken away, the next one goes on from here.
