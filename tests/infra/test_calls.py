@@ -65,7 +65,7 @@ COMES_WITH = {
     "rekognition:DetectCustomLabels": REKOGNITION,
     # Both engines' versions, where any are looked at.
     "rekognition:DescribeProjectVersions": {"sagemaker:DescribeTrainingJob", "sagemaker:ListTrainingJobs"},
-    "sagemaker:CreateTrainingJob": {"iam:PassRole"},
+    "sagemaker:CreateTrainingJob": {"iam:PassRole", "sagemaker:AddTags"},
     "rekognition:CreateProject": {"rekognition:TagResource"},
     # Of a version, where one is named; without ListBucket what is missing is answered with 403.
     "s3:GetObject": {"s3:GetObjectVersion", "s3:ListBucket"},
