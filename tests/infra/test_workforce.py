@@ -40,7 +40,7 @@ WORKFORCE_ACTIONS = {
 """What each function may do with the workforce, and the roles that it passes; no other may do anything."""
 TRAINING_ACTIONS = {
     f"sagemaker:{verb}"
-    for verb in ("CreateTrainingJob", "DescribeTrainingJob", "ListTrainingJobs", "StopTrainingJob")
+    for verb in ("CreateTrainingJob", "AddTags", "DescribeTrainingJob", "ListTrainingJobs", "StopTrainingJob")
 }
 """Of the engine serverless, which the deployment has as well."""
 RESOLVING = {"Ask", "GiveBack", "ReadJob", "LoopFinished", "Sweep", "Desk", "Admin"}
