@@ -12,7 +12,7 @@ import pytest
 from lambdas import drift as handler
 from lambdas.domain.drift import counting, watch
 from lambdas.domain.drift.counts import Counts
-from lambdas.domain.drift.observations import Look, thresholds_name
+from lambdas.domain.drift.observations import Look, slot_of, thresholds_name
 from lambdas.domain.drift.watch import DriftState
 from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.shared import clock
@@ -47,6 +47,9 @@ def tested(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     lines = "\n".join(json.dumps(line) for line in tested)
     world.s3.put_object(Bucket=BUCKET, Key="datasets/s/test.images.jsonl", Body=lines.encode())
+    # All that had arrived is counted but for the last half hour.
+    head = {"id": "head", "part": "head", "until": slot_of("2026-11-28T11:30")}
+    world.observations.table.put_item(Item=head)
 
 
 def detection(confidence: float) -> dict[str, Any]:

@@ -44,15 +44,21 @@ def count_arrivals(observations: Observations, now: str) -> int:
     """Count all ten minutes that are over: how many images those are."""
     counted = 0
     until = slot_of(clock.to_iso(clock.parse(now) - GRACE))
+    head = slot = _next_slot(observations, now)
     for _ in range(MAX_SLOTS):
-        slot = _next_slot(observations, now)
         if slot >= until:
             break
         days = _of_slot(observations, slot)
-        following = slot_of(clock.to_iso(clock.parse(slot_start(slot)) + SLOT))
-        if not _write(observations, slot, following, days):
-            break
+        slot = slot_of(clock.to_iso(clock.parse(slot_start(slot)) + SLOT))
+        if not days:
+            # The head moves past ten minutes without images with the next that have some.
+            continue
+        if not _write(observations, head, slot, days):
+            return counted
+        head = slot
         counted += sum(counts.images for counts in days.values())
+    if slot > head:
+        _write(observations, head, slot, {})
     return counted
 
 
@@ -90,24 +96,24 @@ def _of_slot(observations: Observations, slot: str) -> dict[_Day, Counts]:
     return dict(days)
 
 
-def _write(observations: Observations, slot: str, following: str, days: Mapping[_Day, Counts]) -> bool:
-    """Add to the days and move the head: False if somebody else has done so."""
+def _write(observations: Observations, head: str, following: str, days: Mapping[_Day, Counts]) -> bool:
+    """Add to the days and move the head: False if somebody else has moved it since it was read."""
     table = observations.table
     puts: list[Any] = []
     for day, counts in days.items():
         known = table.get_item(Key=day.key, ConsistentRead=True).get("Item")
         item = day.key | _item(merged([_read(known), counts]) if known else counts)
         puts.append({"Put": {"TableName": table.name, "Item": item}})
-    head: Any = {
+    moved: Any = {
         "TableName": table.name,
         "Item": {**_HEAD, "until": following},
-        "ConditionExpression": "attribute_not_exists(#until) OR #until <= :slot",
+        "ConditionExpression": "attribute_not_exists(#until) OR #until <= :head",
         "ExpressionAttributeNames": {"#until": "until"},
-        "ExpressionAttributeValues": {":slot": slot},
+        "ExpressionAttributeValues": {":head": head},
     }
     try:
         # The days that were read change with the head alone.
-        table.meta.client.transact_write_items(TransactItems=[*puts, {"Put": head}])
+        table.meta.client.transact_write_items(TransactItems=[*puts, {"Put": moved}])
     except ClientError as error:
         cancellation_reasons(error)
         return False
