@@ -10,13 +10,17 @@ import compileall
 import fcntl
 import hashlib
 import importlib.util
+import os
 import py_compile
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +37,10 @@ VIDEO = (SOURCE / "video.py", SOURCE / "domain" / "video")
 TRUNK = (SOURCE / "domain" / "drafts",)
 """What imports numpy and, with the trunk, ONNX Runtime, for the functions that open review tasks alone."""
 BUILD = ROOT / ".build"
+KEPT_SECONDS = 2 * 24 * 3600
+"""How long what was built is kept that nobody asks for."""
+_DIGEST = re.compile(r"[0-9a-f]{12}")
+"""The end of the name of what was built, by its sources."""
 PACKED = frozenset({".py", ".jinja", ".css", ".json"})
 """Of `lambdas/`: the code, and the templates, styles and documents that it gives out."""
 
@@ -204,8 +212,10 @@ def packed(asset: Path) -> Path:
 
 def made(target: Path, fill: Callable[[Path], None]) -> Path:
     """`target`, filled unless it is there already. It appears complete or not at all. Of several builders at
-    once one fills it, and the others wait for that."""
+    once one fills it, and the others wait for that. Others of its kind that nobody has asked for in the last
+    days are removed then."""
     if target.exists():
+        os.utime(target)
         return target
     locks = BUILD / "locks"
     locks.mkdir(parents=True, exist_ok=True)
@@ -216,7 +226,18 @@ def made(target: Path, fill: Callable[[Path], None]) -> Path:
                 partial = Path(folder) / "content"
                 fill(partial)
                 partial.rename(target)
+                os.utime(target)
+            _remove_unused(target)
     return target
+
+
+def _remove_unused(newest: Path) -> None:
+    # A change of any source makes another of some 100 MB.
+    oldest = time.time() - KEPT_SECONDS
+    for path in newest.parent.glob(_DIGEST.sub("*", newest.name)):
+        with suppress(FileNotFoundError):
+            if _DIGEST.search(path.name) and path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def digest(*texts: str) -> str:

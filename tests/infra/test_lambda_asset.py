@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import os
 import re
 import struct
 import subprocess
@@ -219,6 +220,34 @@ def test_of_several_builders_at_once_one_builds_and_the_others_wait(
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(build, range(4))) == ["whole"] * 4
     assert len(fills) == 1
+
+
+def test_what_nobody_asks_for_is_removed_once_its_like_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lambda_asset, "BUILD", tmp_path)
+    old, asked, recent, other, newest = (
+        tmp_path / name
+        for name in (
+            "lambda-here-000000000001",
+            "lambda-here-000000000002",
+            "lambda-here-000000000003",
+            "lambda-arm64-000000000001",
+            "lambda-here-000000000004",
+        )
+    )
+    zipped = old.with_suffix(".zip")
+    for folder in (old, asked, recent, other):
+        folder.mkdir()
+        (folder / "file").write_text("content")
+    zipped.write_text("content")
+    long_ago = time.time() - lambda_asset.KEPT_SECONDS - 1
+    for path in (old, asked, other, zipped):
+        os.utime(path, (long_ago, long_ago))
+    lambda_asset.made(asked, lambda target: pytest.fail("it is there"))
+    lambda_asset.made(newest, Path.mkdir)
+    kept = {path.name for path in tmp_path.iterdir()} - {"locks"}
+    assert kept == {asked.name, recent.name, other.name, newest.name}
 
 
 def test_time_zones_are_known_where_the_system_has_none(built: tuple[str, Path]) -> None:
