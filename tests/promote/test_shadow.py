@@ -122,3 +122,27 @@ def test_any_other_error_is_raised(world: World) -> None:
     world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
         shadow.ask_champion(world.fake.engine, champion.arn, tests)
+
+
+def test_an_image_that_was_deleted_since_is_no_reason_to_judge_by_none(world: World) -> None:
+    put_tests(world, ("cat",), ("dog",), ("dog",))
+    tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
+    version = world.version("v1", "RUNNING")
+    world.fake.finds = lambda name, key: [label("dog")]
+    world.fake.fail_next("detect_custom_labels", "InvalidS3ObjectException")
+    answers = shadow.ask(world.fake.engine, version.arn, tests)
+    assert list(answers) == ["images/1.jpg", "images/2.jpg"]
+    scores = shadow._scores(tests, answers)
+    assert {entry.label: (entry.f1, entry.test_images) for entry in scores.labels} == {"dog": (1, 2)}
+
+
+def test_a_version_that_gets_no_image_or_cannot_look_at_one_is_not_judged_by_the_others(world: World) -> None:
+    put_tests(world, ("cat",), ("dog",))
+    tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
+    version = world.version("v1", "RUNNING")
+    world.fake.fail_next("detect_custom_labels", *["InvalidS3ObjectException"] * 2)
+    with pytest.raises(ClientError, match="InvalidS3Object"):
+        shadow.ask(world.fake.engine, version.arn, tests)
+    world.fake.fail_next("detect_custom_labels", "InvalidImageFormatException")
+    with pytest.raises(ClientError, match="InvalidImageFormat"):
+        shadow.ask(world.fake.engine, version.arn, tests)

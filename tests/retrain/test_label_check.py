@@ -129,6 +129,19 @@ def test_what_was_paid_for_is_kept_whatever_follows(world: World) -> None:
     assert list(shadow_answers.read(world.s3, BUCKET, "v0")) == asked
 
 
+def test_an_image_that_is_gone_or_cannot_be_read_ends_no_look_at_the_others(world: World) -> None:
+    before = snapshot(world)
+    world.champion("v0", snapshot=before)
+    for number in range(6):
+        world.image(f"new {number}", "cat")
+    made = str(call(retrain.snapshot, run=the_run(world), force=False)["id"])
+    evaluated(world, "v1", made, 0.9, cat=0.9, dog=0.9)
+    world.fake.finds = lambda version, key: [label("dog", 95)]
+    world.fake.fail_next("detect_custom_labels", "InvalidS3ObjectException", "InvalidImageFormatException")
+    asked = check(world, made)[0]["asked"]
+    assert asked == len(world.fake.called("detect_custom_labels")) - 2 > 0
+
+
 def test_a_champion_that_sleeps_or_may_not_be_asked_is_not(world: World) -> None:
     before = snapshot(world)
     world.champion("v0", "STOPPED", snapshot=before)

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from lambdas.domain.detect import champion, unusable_images
 from lambdas.domain.detect.champion import Answer, NoChampionError, Question
 from lambdas.domain.engines import tiled_detection
+from lambdas.domain.engines.port import UNREADABLE_IMAGE
 from lambdas.domain.engines.tiled_detection import TiledImage, UnansweredTilesError
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tiles
@@ -101,7 +102,7 @@ def ask(
         raise requests.asleep(loop_state, tuning(), str(error), tell) from error
     except ClientError as error:
         # The image was read a moment ago, and looked at.
-        is_unreadable = error.response["Error"]["Code"] == unusable_images.UNREADABLE
+        is_unreadable = error.response["Error"]["Code"] == UNREADABLE_IMAGE
         if is_unreadable or not unusable_images.is_unusable(error):
             raise
         raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.engines.port import UNREADABLE_IMAGE, UNUSABLE_IMAGE
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
 
-CODES = {
-    "InvalidImageFormatException",
-    "ImageTooLargeException",
-    "InvalidS3ObjectException",
-    "InvalidParameterException",
-    "ValidationException",
-}
-"""Errors of DetectCustomLabels that the image itself causes: trying again cannot help.
-
-https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html . An image of a wrong
-size or shape leads to InvalidParameterException; the loop's requests have no other parameter that varies.
-"""
-UNREADABLE = "InvalidS3ObjectException"
-"""Rekognition could not access the object. The image may be at fault, or permissions, which Rekognition takes
-over from its caller: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html"""
 HELP = (
     f"save it as a JPEG or PNG file of {image_files.MIN_SIDE} to {image_files.MAX_SIDE} pixels each way,"
     f" no side {image_files.MAX_ASPECT_RATIO} times the other, of up to"
@@ -34,7 +20,7 @@ HELP = (
 
 def is_unusable(error: ClientError) -> bool:
     """Whether the image is at fault for an error of DetectCustomLabels."""
-    return error.response["Error"]["Code"] in CODES
+    return error.response["Error"]["Code"] in UNUSABLE_IMAGE
 
 
 def is_at_fault(error: ClientError, data: bytes | None) -> bool:
@@ -43,7 +29,7 @@ def is_at_fault(error: ClientError, data: bytes | None) -> bool:
     Args:
         data: the image; None if it was deleted, or is too large to be read.
     """
-    return error.response["Error"]["Code"] != UNREADABLE or data is None or problem_of(data) != HELP
+    return error.response["Error"]["Code"] != UNREADABLE_IMAGE or data is None or problem_of(data) != HELP
 
 
 def help_with(data: bytes | None) -> str:

@@ -4,7 +4,8 @@ An engine is one object with the methods of `Engine`; where images are asked abo
 `Detector` are enough. No method waits: what takes long is begun and looked at again. Times are ISO 8601.
 
 Services fail with botocore's ClientError. The codes that the loop knows are Amazon Rekognition's, which
-`NOT_SERVING`, `THROTTLED` and `PASSING` name; an engine that asks another service fails with these as well.
+`NOT_SERVING`, `UNUSABLE_IMAGE`, `THROTTLED` and `PASSING` name; an engine that asks another service fails
+with these as well.
 """
 
 from __future__ import annotations
@@ -28,6 +29,21 @@ https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabe
 PASSING = {"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"}
 """Errors of the service itself, which the next request need not meet.
 https://docs.aws.amazon.com/rekognition/latest/APIReference/CommonErrors.html"""
+UNREADABLE_IMAGE = "InvalidS3ObjectException"
+"""The service could not access the object. The image may be at fault, or permissions, which Rekognition takes
+over from its caller: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html"""
+UNUSABLE_IMAGE = {
+    "InvalidImageFormatException",
+    "ImageTooLargeException",
+    UNREADABLE_IMAGE,
+    "InvalidParameterException",
+    "ValidationException",
+}
+"""Errors of a detection that the image itself causes: trying again cannot help.
+
+https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html . An image of a wrong
+size or shape leads to InvalidParameterException; the loop's requests have no other parameter that varies.
+"""
 BUSY = {"STARTING", "RUNNING", "STOPPING"}
 """States in which a version costs money, or may still do so in a moment."""
 STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED", "COPYING_COMPLETED"}

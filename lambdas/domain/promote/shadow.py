@@ -17,13 +17,14 @@ from lambdas.domain.engines.evaluation_images import Evaluated, Pairs
 from lambdas.domain.engines.port import (
     NOT_SERVING,
     STARTABLE,
+    UNREADABLE_IMAGE,
     EngineError,
     LimitReachedError,
     NotYetError,
     Version,
 )
 from lambdas.domain.evaluation import shadow_answers
-from lambdas.domain.evaluation.shadow_answers import Answers
+from lambdas.domain.evaluation.shadow_answers import Answers, Detections
 from lambdas.domain.promote import crossing, production_images, promotion, shadow_gate
 from lambdas.domain.promote.scoring import GroundTruth, count, score
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
@@ -126,7 +127,10 @@ class Trial:
             )
         tests = self._images(record)
         production = [] if self.rollback else self._production(record, tests)
-        answers = ask(self.engine, challenger.arn, [*tests, *production])
+        answers = {
+            **ask(self.engine, challenger.arn, tests),
+            **ask(self.engine, challenger.arn, production),
+        }
         shadow_answers.keep(self.s3, self.bucket, self.name, answers)
         scores = _scores(tests, answers)
         if self.rollback:
@@ -185,11 +189,25 @@ def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> li
 
 
 def ask(engine: Engine, version_arn: str, tests: Sequence[ShadowImage]) -> Answers:
-    """What a running version sees on the test images."""
-    return {
-        test.key: engine.detect_labels(version_arn, {"S3Object": {"Bucket": test.bucket, "Name": test.key}})
-        for test in tests
-    }
+    """What a running version sees on the test images, but for those that were deleted since.
+
+    Raises:
+        ClientError: the version does not run, cannot look at an image that is there, or gets none of them.
+    """
+    answers: dict[str, Detections] = {}
+    refused: ClientError | None = None
+    for test in tests:
+        image = {"S3Object": {"Bucket": test.bucket, "Name": test.key}}
+        try:
+            answers[test.key] = engine.detect_labels(version_arn, image)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != UNREADABLE_IMAGE:
+                # An image that this version alone cannot look at is no image less to judge it by.
+                raise
+            refused = error
+    if refused and not answers:
+        raise refused
+    return answers
 
 
 def ask_champion(engine: Engine, version_arn: str, tests: Sequence[ShadowImage]) -> Answers | None:
@@ -212,7 +230,7 @@ def _pairs(images: Sequence[ShadowImage], mine: Answers, others: Answers) -> Pai
 
 
 def _scores(tests: Sequence[ShadowImage], answers: Answers) -> Scores:
-    return score((test.truth, answers[test.key]) for test in tests)
+    return score((test.truth, answers[test.key]) for test in tests if test.key in answers)
 
 
 @frozen

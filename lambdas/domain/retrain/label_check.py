@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.engines.port import NOT_SERVING
+from lambdas.domain.engines.port import NOT_SERVING, UNUSABLE_IMAGE
 from lambdas.domain.evaluation import issue_file, reading, shadow_answers
 from lambdas.domain.evaluation.issue_file import KeptIssues
 from lambdas.domain.evaluation.label_issues import LabelIssue, disagreements, label_issues, ranked
@@ -146,21 +146,25 @@ class _Check:
         try:
             with suppress(_NotServingError):
                 for key in new:
-                    if key not in answers:
-                        fresh[key] = self._ask(champion.version_arn, key)
+                    if key not in answers and (seen := self._ask(champion.version_arn, key)) is not None:
+                        fresh[key] = seen
         finally:
             # What was paid for is not asked again by the next attempt.
             if fresh:
                 shadow_answers.keep(self.s3, self.bucket, champion.version_name, fresh)
         return {**answers, **fresh}
 
-    def _ask(self, version_arn: str, key: str) -> shadow_answers.Detections:
+    def _ask(self, version_arn: str, key: str) -> shadow_answers.Detections | None:
+        """What the champion sees; None where the image is at fault, such as one that was deleted since."""
         self.loop_state.check()
         try:
             return self.engine.detect_labels(version_arn, {"S3Object": {"Bucket": self.bucket, "Name": key}})
         except ClientError as error:
-            if error.response["Error"]["Code"] in NOT_SERVING:
+            code = error.response["Error"]["Code"]
+            if code in NOT_SERVING:
                 raise _NotServingError from error
+            if code in UNUSABLE_IMAGE:
+                return None
             raise
 
     def _images(self, snapshot_id: str) -> Iterator[snapshot_files.SnapshotImage]:
