@@ -6,6 +6,7 @@ machine has other work.
 
 from __future__ import annotations
 
+import io
 import os
 import statistics
 import sys
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
+
+from PIL import Image
 
 from benchmarks.embedded_stack import deployed
 from labelloop.client import Client, Retries
@@ -67,16 +70,21 @@ Ask = Callable[[bytes], object]
 def measure(requests: int = REQUESTS) -> None:
     with deployed("detection", CONTEXT, {"LABELLOOP_TRAINING_STEPS": STEPS}) as loop:
         arn = _champion(loop)
-        images = [scene.jpeg() for scene in detection_scenes(ASKED, seed=3)]
-        size = statistics.mean(map(len, images)) / 1000
-        print(f"JPEGs of {size:.0f} kB, functions warm, no image goes to review")
+        scenes = list(detection_scenes(ASKED, seed=3))
+        kinds = {
+            "small pictures": [scene.jpeg() for scene in scenes],
+            "photographs of 1,600 x 1,200": [_photograph(scene.image) for scene in scenes],
+        }
         with _client(loop) as client:
             direct, through = _direct(loop, arn), client.detect
-            for ask in (direct, through):
-                _latencies(ask, images, 2 * BUSY, BUSY)
-            _one_client(direct, through, images, requests)
-            _many_clients(direct, through, images, requests)
-            _processors(loop, direct, through, images, requests)
+            for name, images in kinds.items():
+                size = statistics.mean(map(len, images)) / 1000
+                print(f"{name}, JPEGs of {size:.0f} kB, functions warm, no image goes to review")
+                for ask in (direct, through):
+                    _latencies(ask, images, 2 * BUSY, BUSY)
+                _one_client(direct, through, images, requests)
+                _many_clients(direct, through, images, requests)
+                _processors(loop, direct, through, images, requests)
     print_costs()
 
 
@@ -173,6 +181,15 @@ def _latencies(ask: Ask, images: list[bytes], requests: int, clients: int) -> li
 
 
 # What is asked
+
+
+def _photograph(picture: Image.Image) -> bytes:
+    """It as large as a camera's, and with a camera's noise."""
+    large = picture.resize((1600, 1200))
+    noise = Image.effect_noise(large.size, 20).convert("RGB")
+    file = io.BytesIO()
+    Image.blend(large, noise, 0.1).save(file, "JPEG", quality=85)
+    return file.getvalue()
 
 
 def _champion(loop: Loop) -> str:
