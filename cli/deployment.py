@@ -248,7 +248,13 @@ class Deployment:
         # has written: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
         signer = self._session.client("s3", config=CONFIG.merge(Config(signature_version="s3v4")))
         detector = ServerlessDetector(self.functions, sagemaker, signer, settings["function"])
-        training = TrainingSettings(**settings["training"])
+        try:
+            training = TrainingSettings(**settings["training"])
+        except TypeError as error:
+            raise DeploymentError(
+                f"{self.name} was deployed by another release of LabelLoop than this command is of: deploy it"
+                f" again, or use that one ({error})"
+            ) from error
         serverless = ServerlessEngine(sagemaker, detector, training, rekognition.region)
         return Engines(rekognition, serverless, settings["usual"])
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, fails, fine, unseen
 from cli.doctor.names import find_stack, outputs_of
-from infra.settings import Settings
+from infra.settings import Settings, SettingsError, read
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 
+PROJECT = Path(__file__).parents[2]
 QUOTAS_PAGE = "https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
+_NOT_HERE = "not in the embedded stack"
 CONTAINERS_PAGE = "https://github.com/aws/deep-learning-containers/blob/master/available_images.md"
 
 
-def look_before(account: Account) -> Findings:
-    """Whether the engine could train, with the machine that the settings have to begin with."""
-    settings = Settings()
+def look_before(account: Account, project: Path = PROJECT) -> Findings:
+    """Whether the engine could train, with the machine of the settings in cdk.json."""
+    file = project / "cdk.json"
+    try:
+        # Without the file there is nothing to deploy from, which another check says.
+        settings = read(json.loads(file.read_text())["context"].get) if file.exists() else Settings()
+    except SettingsError as error:
+        return [fails("settings", str(error), "mend it in cdk.json")]
     return [
         *_look_at_quota(account, settings.training_instance, is_spot=settings.training_spot),
         judge_region(account.region),
@@ -29,6 +37,8 @@ def look_at_machine(account: Account) -> Findings:
     training = _training(account)
     if not training:
         return []
+    if account.embedded:
+        return [unseen("training machine", _NOT_HERE)]
     return _look_at_quota(account, training["instance_type"], is_spot=training["is_spot"])
 
 
@@ -37,6 +47,8 @@ def look_at_container(account: Account) -> Findings:
     image = _training(account).get("image", "")
     if not image:
         return []
+    if account.embedded:
+        return [unseen("training container", _NOT_HERE)]
     registry, (repository, tag) = image.partition(".")[0], image.rpartition("/")[2].split(":")
     answer = account.client("ecr").batch_get_image(
         registryId=registry, repositoryName=repository, imageIds=[{"imageTag": tag}]
@@ -61,9 +73,9 @@ def look_at_key(account: Account) -> Findings:
 
 
 def _training(account: Account) -> dict[str, Any]:
-    """How the deployment trains; empty without this engine, and in the embedded stack."""
+    """How the deployment trains; empty without this engine."""
     engine = outputs_of(find_stack(account)).get("ServerlessEngine")
-    if engine is None or account.embedded:
+    if engine is None:
         return {}
     training: dict[str, Any] = json.loads(engine)["training"]
     return training

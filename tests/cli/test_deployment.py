@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,12 @@ def test_throttling_is_said_in_a_sentence(code: str) -> None:
         f"AWS takes no more requests just now (DescribeStacks: {code}, after 1 attempt): the account asks for"
         " too much at once. Run the command again in a moment"
     )
+
+
+def test_an_engine_of_another_release_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    known = dict.fromkeys(OUTPUTS, "arn:aws:x:eu-west-1:111122223333:project/parts/17")
+    training = {"deployment": "parts", "colour": "red"}
+    engine = json.dumps({"usual": "serverless", "function": "serving", "training": training})
+    with pytest.raises(DeploymentError, match=r"parts was deployed by another release of LabelLoop.*colour"):
+        Deployment(name="parts", **known, serverless_engine=engine).engine  # noqa: B018 it is made by the look

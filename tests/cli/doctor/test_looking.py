@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from click.testing import CliRunner, Result
 
 from cli.deployment import OUTPUTS
-from cli.doctor import command, machine, names
+from cli.doctor import command, machine, names, serverless
 from cli.doctor.account import Account, Identity
 from cli.doctor.findings import Check, State, examine
 from cli.doctor.machine import Machine
@@ -274,6 +276,39 @@ def test_before_a_deployment_with_the_engine_its_machine_is_looked_at() -> None:
     )
     assert machine[0] is State.FAILS and name in machine[1]
     assert container[0] is State.FINE
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "words"),
+    [
+        ({"training_spot": False}, State.FAILS, "ml.m5.xlarge for training job usage: 0"),
+        ({"training_instance": "ml.g4dn.xlarge"}, State.FAILS, "its price is not known here"),
+        (None, State.UNSEEN, "does not list ml.m5.xlarge for spot training job usage"),
+    ],
+)
+def test_it_is_the_machine_that_cdk_json_names(
+    settings: dict[str, Any] | None, state: State, words: str, tmp_path: Path
+) -> None:
+    if settings is not None:
+        context = {"context": {"environments": {"default": settings}}}
+        (tmp_path / "cdk.json").write_text(json.dumps(context))
+    quotas = {"Quotas": [{"QuotaName": "ml.m5.xlarge for training job usage", "Value": 0.0}]}
+    answers = {"list_service_quotas": quotas, "list_aws_default_service_quotas": quotas}
+    look = partial(serverless.look_before, project=tmp_path)
+    judged, text = outcome(Check("training machine", look), answers)[0]
+    assert (judged, words in text) == (state, True), text
+
+
+@pytest.mark.parametrize("subject", ["training machine", "training container"])
+def test_what_the_embedded_stack_lacks_of_the_engine_is_said_where_it_is(
+    subject: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    embedded = Identity("000000000000", "arn:aws:iam::000000000000:root")
+    for stacks, expected in ((WITH_SERVERLESS["describe_stacks"], 1), ({"Stacks": [STACK]}, 0)):
+        answers = FakeAccount({"describe_stacks": stacks}, embedded)
+        states = [finding.state for finding in examine(find(subject, command.AFTER), answers)]
+        assert states == [State.UNSEEN] * expected
 
 
 def test_models_of_all_projects_are_looked_at_and_those_of_deployments_known() -> None:
