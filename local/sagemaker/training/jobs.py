@@ -41,6 +41,9 @@ MAX_RUNTIME_SECONDS = 86_400
 MAX_JOBS = 1
 """Jobs at once: the quotas of new accounts are small, and differ by the type of machine.
 https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
+SPOT_SHARE = 0.3
+"""Of the seconds of a spot machine, those that are billed. AWS says that they may be as few as a tenth:
+https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html"""
 _SORTED = {"Name": "name", "CreationTime": "created", "Status": "status"}
 """By what SortBy sorts."""
 _DESCRIBED = (
@@ -152,7 +155,9 @@ class TrainingJobs:
                 answer[member] = timestamp(body[key])
         if body.get("ended") and body.get("began"):
             seconds = max(1, round(body["ended"] - body["began"]))
-            answer |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+            share = SPOT_SHARE if asked.get("EnableManagedSpotTraining") else 1
+            billed = max(1, round(share * seconds))
+            answer |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billed}
         if body.get("failure_reason"):
             answer["FailureReason"] = body["failure_reason"]
         return answer

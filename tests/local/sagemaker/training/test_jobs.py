@@ -250,6 +250,7 @@ if not file.exists():
     job = ended(bench)
     assert job["TrainingJobStatus"] == "Completed", job
     passed = [each["Status"] for each in job["SecondaryStatusTransitions"]]
+    assert 1 <= job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
     again = ["Downloading", "Training"]
     assert passed == ["Starting", *again, "Interrupted", *again, "Uploading", "Completed"]
     model = "training/parts-v1/output/model"
