@@ -556,6 +556,19 @@ def test_a_run_goes_on_with_the_engine_that_it_began_with(world: World) -> None:
     assert (again["taken"], world.run_record().engine) == (True, "rekognition")
 
 
+@pytest.mark.parametrize(("trigger", "enough"), [("manual", True), ("schedule", False)])
+def test_whoever_starts_a_run_may_train_the_same_images_with_the_other_engine(
+    trigger: str, enough: bool, world: World
+) -> None:
+    deploy_engines(world, "rekognition")
+    made = snapshot(world)
+    world.version("v1-x", snapshot=made, state="champion")
+    world.loop_state.release_lease("retrain", the_run(world))
+    arn, now = world.execution("retrain", "b"), clock.now()
+    assert call(retrain.take_lease, run=arn, trigger=trigger, started_at=now, engine="serverless")["taken"]
+    assert call(retrain.snapshot, run=arn, force=False)["enough"] is enough
+
+
 def test_a_run_whose_engine_was_taken_away_fails_and_leaves_the_champion(world: World) -> None:
     champion = world.champion("v1")
     deploy_engines(world, "serverless")

@@ -454,8 +454,16 @@ def test_a_snapshot_is_trained_once(world: World) -> None:
     assert why_trained(world, SNAPSHOT) == "nothing has changed since snapshot s was trained"
 
 
-def why_trained(world: World, snapshot: Snapshot) -> str:
-    return snapshots.why_trained(world.s3, BUCKET, world.loop_state, snapshot)
+def test_a_snapshot_may_be_trained_by_each_engine(world: World) -> None:
+    world.version("v1-s", snapshot="s", state="champion")
+    assert why_trained(world, SNAPSHOT, "rekognition")
+    assert not why_trained(world, SNAPSHOT, "serverless")
+    world.version("v2-s-serverless", snapshot="s", state="rejected")
+    assert why_trained(world, SNAPSHOT, "serverless")
+
+
+def why_trained(world: World, snapshot: Snapshot, engine: str = "") -> str:
+    return snapshots.why_trained(world.s3, BUCKET, world.loop_state, snapshot, engine)
 
 
 @pytest.mark.long

@@ -68,7 +68,11 @@ def take_snapshot(
     if not snapshot.train_images + snapshot.test_images:
         reason = "no image has a label yet"
     elif not force:
-        reason = snapshots.why_trained(s3, bucket, loop_state, snapshot)
+        begun = loop_state.run(run_id)
+        # Whoever starts a run may want the other engine's version of the same images. By themselves runs
+        # train them once.
+        engine = (begun.engine or "") if begun and begun.trigger == "manual" else ""
+        reason = snapshots.why_trained(s3, bucket, loop_state, snapshot, engine)
     run = Run(run_id, cutoff=snapshot.cutoff, snapshot=snapshot.id, images=snapshot.summary())
     loop_state.update_run(run)
     return TakenSnapshot(snapshot.id, reason)

@@ -19,7 +19,7 @@ from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.split_ledger import Ledger
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import DATASET_TYPES, Kind
-from lambdas.domain.shared.records import SnapshotSummary
+from lambdas.domain.shared.records import SnapshotSummary, is_serverless
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.shared.wording import listed
@@ -198,14 +198,24 @@ def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
     return ""
 
 
-def why_trained(s3: S3Client, bucket: str, loop_state: LoopState, snapshot: Snapshot) -> str:
+def why_trained(
+    s3: S3Client, bucket: str, loop_state: LoopState, snapshot: Snapshot, engine: str = ""
+) -> str:
     """Why a training on this snapshot would be that of an earlier one again; empty if it would not.
 
     It is if a version was trained on the same, and a gate has judged it. A training that failed or goes on
     does not count, nor does a version whose run ended before its end: to be asked by the run that has the
     lease, so that no other version is on its way.
+
+    Args:
+        engine: whose versions count; empty: those of any.
     """
-    judged = [v for v in loop_state.versions() if v.state in ("champion", "retired", "rejected")]
+    judged = [
+        version
+        for version in loop_state.versions()
+        if version.state in ("champion", "retired", "rejected")
+        and (not engine or is_serverless(version.id) == (engine == "serverless"))
+    ]
     if any(version.snapshot == snapshot.id for version in judged):
         return f"nothing has changed since snapshot {snapshot.id} was trained"
     last = next((version.snapshot for version in judged if version.snapshot), None)
