@@ -71,10 +71,12 @@ async def answer(
             raise RequestEntityTooLargeException(f"A request's body has up to {MAX_BODY_BYTES} bytes")
         request = protocol.parse(received)
         resource = resource_arn(operation, request, signed.region, signed.account)
-        context = _context(operation, request, sagemaker.tags(resource))
+        loop = asyncio.get_running_loop()
+        # In a thread: who has the store may be waiting for this loop, with an event for EventBridge.
+        tags = await loop.run_in_executor(threads, sagemaker.tags, resource)
+        context = _context(operation, request, tags)
         for action in (operation, "AddTags") if request.get("Tags") else (operation,):
             _enforce(signed, request_id, f"{SERVICE}:{action}", resource, context=context)
-        loop = asyncio.get_running_loop()
         caller = SignedCaller(signed, loop)
         work = functools.partial(_call, received, request, caller, sagemaker)
         run = contextvars.copy_context().run

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import json
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from local.sagemaker import http
 from local.sagemaker.protocol import SAGEMAKER
-from tests.fixtures.sagemaker import BUCKET, ROLE, Bench, Caller
+from tests.fixtures.sagemaker import ACCOUNT, BUCKET, REGION, ROLE, Bench, Caller
 
 SOURCE = "code/source.tar.gz"
 SCRIPT = """
@@ -355,6 +360,39 @@ def test_a_name_is_used_once_and_machines_are_few(bench: Bench) -> None:
     ended(bench)
     bench.sagemaker.create_training_job(**request("parts-v2"))
     bench.sagemaker.stop_training_job(TrainingJobName="parts-v2")
+
+
+def test_a_request_waits_for_the_store_without_stopping_the_server(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has the store may be waiting for the server's loop: to put an event, for one."""
+    signed = SimpleNamespace(account=ACCOUNT, region=REGION, access_key="x")
+    monkeypatch.setattr(http.authorization, "pin", lambda *_: signed)
+    monkeypatch.setattr(http, "_enforce", lambda *_, **__: None)
+    held = threading.Event()
+
+    async def heard() -> bool:
+        return True
+
+    async def both() -> tuple[int, bool]:
+        loop = asyncio.get_running_loop()
+
+        def hold() -> bool:
+            with bench.service._store.transaction():
+                held.set()
+                time.sleep(0.1)
+                return asyncio.run_coroutine_threadsafe(heard(), loop).result(5)
+
+        holding = loop.run_in_executor(None, hold)
+        await asyncio.to_thread(held.wait)
+        scope = {"method": "POST", "path": "/"}
+        body = json.dumps({"TrainingJobName": "parts-v1"}).encode()
+        asked = ("sagemaker", "DescribeTrainingJob")
+        with ThreadPoolExecutor(2) as threads:
+            status, _, _ = await http.answer(scope, body, asked, bench.service, threads)
+        return status, await holding
+
+    assert asyncio.run(both()) == (400, True)
 
 
 def test_who_may_not_pass_the_role_begins_nothing(bench: Bench) -> None:
