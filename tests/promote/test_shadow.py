@@ -136,6 +136,17 @@ def test_an_image_that_was_deleted_since_is_no_reason_to_judge_by_none(world: Wo
     assert {entry.label: (entry.f1, entry.test_images) for entry in scores.labels} == {"dog": (1, 2)}
 
 
+@pytest.mark.parametrize("code", ["ResourceNotReadyException", "ResourceNotFoundException"])
+def test_a_challenger_whose_model_cannot_be_loaded_is_not_judged(code: str, world: World) -> None:
+    """Its file is cut off, of a newer form, or gone: the gate fails with that, and the promotion with it."""
+    put_tests(world, ("cat",), ("dog",))
+    tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
+    version = world.version("v2", "RUNNING")
+    world.fake.fail_next("detect_custom_labels", code)
+    with pytest.raises(ClientError, match=code):
+        shadow.ask(world.fake.engine, version.arn, tests)
+
+
 def test_a_version_that_gets_no_image_or_cannot_look_at_one_is_not_judged_by_the_others(world: World) -> None:
     put_tests(world, ("cat",), ("dog",))
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
