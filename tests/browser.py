@@ -12,7 +12,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+PACKAGES = ("chromium-headless-shell", "chromium")
+"""Debian's. The first, which Playwright's own is too, has no windows, and needs less of everything."""
+FONTS = "fonts-liberation"
+NAMES = (*PACKAGES, "chromium-browser", "google-chrome-stable", "google-chrome")
 QUIET = (
     "--no-first-run",
     "--disable-background-networking",
@@ -26,7 +29,7 @@ PATIENCE_MS = 30_000
 """How long pages may take to show what they should: machines are busy at times."""
 MISSING = (
     "no Chromium or Chrome is installed: `make browser` installs one,"
-    " or install Debian's package chromium or Google Chrome yourself"
+    " or install Debian's package chromium-headless-shell, Chromium or Google Chrome yourself"
 )
 
 
@@ -65,16 +68,26 @@ def install() -> int:
     with sync_playwright() as playwright:
         if _there(playwright):
             return 0
-    debian = shutil.which("apt-get") and os.geteuid() == 0
-    print("Installing Chromium for the tests of web pages", flush=True)  # noqa: T201
-    if debian:
-        subprocess.run(["apt-get", "update", "-qq"], check=False)
-        done = subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False)
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        status = _install_packages()
     else:
-        done = subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
-    if done.returncode:
+        command = [sys.executable, "-m", "playwright", "install", "chromium"]
+        status = subprocess.run(command, check=False).returncode
+    if status:
         print(f"It did not work: {MISSING}", file=sys.stderr)  # noqa: T201
-    return done.returncode
+    return status
+
+
+def _install_packages() -> int:
+    # What Chromium recommends is for people: printers, a desktop's services.
+    apt_get = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+    subprocess.run(["apt-get", "update", "-qq"], check=False)
+    status = 1
+    for package in PACKAGES:
+        status = subprocess.run([*apt_get, package, FONTS], check=False).returncode
+        if not status:
+            break
+    return status
 
 
 if __name__ == "__main__":
