@@ -4,7 +4,8 @@ On generated images, and on every dataset in the folder --data: each in a folder
 with a train and a test part, as Pascal VOC or as a folder for each label. `--weights none` learns from
 nothing, as a peer with the same time. Seconds are those of the clock, and beside them those of the
 processors, which other programs hardly change. On a busy machine `--processor` lets a training take so many
-seconds of one processor, on one thread, instead of the clock's: half of what two idle processors give.
+seconds of one processor, on one thread, instead of the clock's: half of what two idle processors give. With
+`--peer` a detector of others (`benchmarks.peer`) learns from the same images in the same time.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from unittest import mock
 from PIL import ImageEnhance
 
 import learning
-from benchmarks import average_precision, error_pictures, hard_scenes
+from benchmarks import average_precision, error_pictures, hard_scenes, peer
 from lambdas.domain.annotations import folders, voc
 from lambdas.domain.annotations.format_detection import detect_format
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
@@ -74,6 +75,7 @@ def measure(
     errors: Path | None = None,
     weights: str = "",
     only: Sequence[str] = (),
+    peer_weights: str = "",
 ) -> None:
     """Train on every dataset within each share of the time that it may take at most; pictures of what is
     wrong after the last of them are left in the folder `errors`.
@@ -81,6 +83,7 @@ def measure(
     Args:
         weights: what learning begins with, as `learning.trunk.chosen_weights` reads it.
         only: the names of the datasets to train on; all if there are none.
+        peer_weights: what a peer begins with, as `peer.predictions` reads it; empty if there shall be none.
     """
     begin = chosen_weights(weights)
     print(f"learning begins with {begin.name if begin else 'nothing'}")
@@ -93,6 +96,8 @@ def measure(
             real = read(path)
             if _is_chosen(real.name, only):
                 _measure(real, SECONDS[real.task], shares, seed=seed, weights=begin, errors=errors)
+                if peer_weights and real.task == "detection":
+                    _measure_peer(real, shares[-1] * SECONDS[real.task], seed, peer_weights)
             for few, seconds in _fewer(real, seed):
                 if _is_chosen(few.name, only):
                     _measure(few, seconds, [1.0], seed=seed, weights=begin)
@@ -108,8 +113,9 @@ def _is_chosen(name: str, only: Sequence[str]) -> bool:
 @contextmanager
 def _on_one_processor() -> Iterator[None]:
     """Trainings on one thread, whose seconds are those of the processor."""
-    clock = SimpleNamespace(monotonic=time.process_time)
+    clock = SimpleNamespace(monotonic=time.process_time, time=time.process_time)
     with (
+        peer.on_clock(clock),
         mock.patch("learning.threads.max_threads", lambda: 1),
         mock.patch("learning.training.time", clock),
         mock.patch("learning.schedule.time", clock),
@@ -253,6 +259,23 @@ def _measure(
         )
 
 
+def _measure_peer(data: Dataset, seconds: float, seed: int, weights: str) -> None:
+    """What a detector of others comes to in the same time."""
+    began, spent = time.monotonic(), time.process_time()
+    seen = peer.predictions(data.train, data.test, seconds=seconds, seed=seed, weights=weights)
+    took, spent = time.monotonic() - began, time.process_time() - spent
+    f1 = learning.measure("detection", data.test, seen).f1
+    boxes = average_precision.of_labels(data.test, seen)
+    mean = statistics.fmean(boxes.values())
+    print(
+        f"  {weights} within {seconds / 60:.1f} min: F1 {f1:.3f}, mAP50 {mean:.3f}"
+        f" after {took:.0f} s ({spent:.0f} s of the processors), with what it does beside learning",
+        flush=True,
+    )
+    for label, area in boxes.items():
+        print(f"    {label:12} AP50 {area:.3f}")
+
+
 def _print_minutes(watched: Iterable[Progress]) -> None:
     """Print how well the validation images were known at the end of each minute. They are of the training
     images, not of the test images: of those, each share of the time gives an F1 of its own."""
@@ -337,6 +360,14 @@ def main() -> None:
         action="store_true",
         help="one thread, and the seconds that the processor computes for it instead of the clock's",
     )
+    parser.add_argument(
+        "--peer",
+        nargs="?",
+        const=peer.RANDOM,
+        default="",
+        metavar="WEIGHTS",
+        help="let YOLO11n learn from each real dataset with boxes, too; needs the package ultralytics",
+    )
     parser.add_argument("--errors", type=Path, help="a folder for pictures of the errors that remain")
     parser.add_argument(
         "--scale", type=int, nargs="?", const=MANY, metavar="IMAGES", help="a training of many images instead"
@@ -356,6 +387,7 @@ def main() -> None:
             errors=arguments.errors,
             weights=arguments.weights,
             only=arguments.only,
+            peer_weights=arguments.peer,
         )
 
 
