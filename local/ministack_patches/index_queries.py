@@ -6,7 +6,8 @@ MiniStack: sorts a whole index partition, and parses and evaluates the key condi
 each page: 250,000 items take minutes a query.
 
 Here each partition that was queried is kept sorted, and MiniStack is shown only the part of it that the page
-can come from, which meets the condition already; it still checks the request, and makes the answer.
+can come from, which meets the condition already; it still checks the request, and makes the answer. Large
+partitions are sorted when the state of the last run is loaded: the first to ask would wait for it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import bisect
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,8 @@ Entry = tuple[tuple[Any, ...], Key]
 
 FIRST_SLICE = 2048
 """Items to make a page of; four times as many, and again, if a page holds more."""
+LARGE = 5000
+"""Items of a partition that is sorted before it is asked for: fewer are sorted in some 10 ms."""
 
 
 class _Members(dict[str, Any]):
@@ -64,6 +68,7 @@ class _Patch:
                 "_index_item",
                 "_evaluate_condition",
                 "_paginate_evaluated_items",
+                "load_persisted_state",
             )
         }
         dynamodb._query = self.query
@@ -71,6 +76,16 @@ class _Patch:
         dynamodb._index_item = self.index_item
         dynamodb._evaluate_condition = self.evaluate_condition
         dynamodb._paginate_evaluated_items = self.paginate_evaluated_items
+        dynamodb.load_persisted_state = self.load_persisted_state
+
+    def load_persisted_state(self, data: dict[str, Any]) -> None:
+        """Requests are answered once this has returned, so that nothing is written while it sorts."""
+        self._originals["load_persisted_state"](data)
+        for table in self._dynamodb._tables.all_values():
+            for index, partitions in self._members(table).items():
+                for partition, keys in partitions.items():
+                    if len(keys) >= LARGE:
+                        self._ordered(table, self._dynamodb._index_def(table, index), partition)
 
     def query(self, data: dict[str, Any]) -> Any:
         candidates = self._candidates(data)
@@ -99,11 +114,12 @@ class _Patch:
         members = table.get(self._dynamodb._INDEX_MEMBERS)
         if not isinstance(members, _Members):
             return
-        for (index, partition), entries in members.ordered.items():
-            hashes, ranges = self._dynamodb._index_key_lists(self._dynamodb._index_def(table, index))
-            if self._dynamodb._index_partition(item, hashes, ranges) != partition:
+        for index, hashes, ranges in self._dynamodb._index_key_schemas(table):
+            partition = self._dynamodb._index_partition(item, hashes, ranges)
+            entries = members.ordered.get((index, partition))
+            if entries is None:
                 continue
-            entry = (self._order(table, ranges, item), (base_pk, base_sk))
+            entry = (self._order(table, ranges)(item), (base_pk, base_sk))
             place = bisect.bisect_left(entries, entry[0], key=_order_of)
             if add:
                 entries.insert(place, entry)
@@ -157,7 +173,7 @@ class _Patch:
             return None
         low, high = bounds
         if start := data.get("ExclusiveStartKey"):
-            cursor = self._order(table, ranges, start)
+            cursor = self._order(table, ranges)(start)
             if data.get("ScanIndexForward", True):
                 low = max(low, bisect.bisect_right(entries, cursor, key=_order_of))
             else:
@@ -174,13 +190,15 @@ class _Patch:
             keys = [
                 key for key in members.get(name, {}).get(partition, ()) if key[1] in items.get(key[0], ())
             ]
-            entries = sorted((self._order(table, ranges, items[pk][sk]), (pk, sk)) for pk, sk in keys)
+            order = self._order(table, ranges)
+            entries = sorted((order(items[pk][sk]), (pk, sk)) for pk, sk in keys)
             members.ordered[name, partition] = entries
         return entries
 
-    def _order(self, table: dict[str, Any], ranges: list[str], item: dict[str, Any]) -> tuple[Any, ...]:
-        keys = self._dynamodb._index_order_keys(table, ranges)
-        return tuple(self._dynamodb._index_order_value(item, name, kind) for name, kind in keys)
+    def _order(self, table: dict[str, Any], ranges: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+        """What an index orders an item by: a function, as what it needs of the table is the same for all."""
+        keys, value = self._dynamodb._index_order_keys(table, ranges), self._dynamodb._index_order_value
+        return lambda item: tuple([value(item, name, kind) for name, kind in keys])
 
     def _bounds(
         self, data: dict[str, Any], table: dict[str, Any], entries: list[Entry], ranges: list[str]

@@ -15,7 +15,14 @@ from local.ministack_patches import index_queries
 
 pytest.importorskip("ministack")
 
-MENDED = ("_query", "_index_members", "_index_item", "_paginate_evaluated_items")
+MENDED = (
+    "_query",
+    "_index_members",
+    "_index_item",
+    "_evaluate_condition",
+    "_paginate_evaluated_items",
+    "load_persisted_state",
+)
 STATUSES = ("labelled", "unlabelled")
 Query = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -185,6 +192,25 @@ def test_a_page_looks_at_few_items(dynamodb: Any, monkeypatch: pytest.MonkeyPatc
     index_queries.apply_patch()
     assert evaluations(dynamodb, monkeypatch, BEHIND_100) == 2
     assert sum(len(page["Items"]) for page in pages(dynamodb, BEHIND_100)) == 99
+
+
+def test_what_is_loaded_is_sorted_before_it_is_asked_for(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_queries, "LARGE", 150)
+    for id in range(200):
+        put(dynamodb, id, STATUSES[id % 5 == 0], id)
+    state = dynamodb.get_state()
+    dynamodb.reset()
+    index_queries.apply_patch()
+    dynamodb.load_persisted_state(state)
+    value = Mock(side_effect=dynamodb._index_order_value)
+    monkeypatch.setattr(dynamodb, "_index_order_value", value)
+    put(dynamodb, 200, "labelled", 200)
+    page = answer(dynamodb._query(BEHIND_100 | {"Limit": 2, "ScanIndexForward": False}))
+    assert [item["id"]["S"] for item in page["Items"]] == ["200", "199"]
+    # Of the page, and of the item that was written, for each of two indexes; not of 161 items.
+    assert value.call_count < 50
 
 
 @pytest.mark.parametrize(
