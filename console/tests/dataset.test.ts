@@ -3,7 +3,7 @@ import './browser'
 import type { ImageLine } from '../src/api'
 import { inParts, labelsOf, outcomeText } from '../src/dataset/changes'
 import { addressOf, captionOf, filtersOf, isFiltered, noFilters, queryOf } from '../src/dataset/filters'
-import { gridOf, isNearEnd, placeAfter, shownOf } from '../src/dataset/grid'
+import { gridOf, isNearEnd, placeAfter, rowAt, shownOf } from '../src/dataset/grid'
 import { goesOn, noneLoaded, selectedAfter, withPage } from '../src/dataset/wall'
 
 const line = (n: number, labels: string[] = []): ImageLine => ({
@@ -58,6 +58,13 @@ describe('the grid', () => {
       expect(above + rows * grid.rowHeight + below).toBe(Math.ceil(250_000 / grid.columns) * grid.rowHeight)
     }
     expect(shownOf(grid, 0, 0, 800)).toEqual({ from: 0, to: 0, above: 0, below: 0 })
+  })
+  it('is the same while a row is scrolled past, and holds what is in view', () => {
+    const grid = gridOf(1148)
+    const rowOf = (pixels: number) => rowAt(grid, 5 * grid.rowHeight + pixels)
+    expect([0, 1, grid.rowHeight - 1].map(rowOf)).toEqual(Array(3).fill(5 * grid.rowHeight))
+    // The last row that is partly in view just before the next one is at the edge.
+    expect(shownOf(grid, 250_000, rowOf(grid.rowHeight - 1), 800).to).toBeGreaterThan(((6 * grid.rowHeight + 800) / grid.rowHeight) * grid.columns)
   })
   it('asks for more before its end is seen', () => {
     const grid = gridOf(1148)

@@ -1,5 +1,5 @@
 /** The dataset: every image as a thumbnail, found by what is known of it; several are changed at once. */
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { excludeImages, relabelImages, sendToReview, type ChangedImages, type ImageLine } from '../api'
 import { refreshLabels } from '../desk/labels'
 import * as desk from '../desk/state'
@@ -11,7 +11,7 @@ import { inParts, labelsOf, outcomeText, seen } from './changes'
 import './dataset.css'
 import { addressOf, captionOf, filtersOf, isFiltered, noFilters, type Filters } from './filters'
 import { FilterBar } from './filterbar'
-import { gridOf, isNearEnd, placeAfter, shownOf } from './grid'
+import { gridOf, isNearEnd, placeAfter, rowAt, shownOf } from './grid'
 import * as wall from './wall'
 
 export default function Dataset() {
@@ -66,7 +66,9 @@ function Wall() {
   useLayoutEffect(() => {
     const measure = () => {
       const box = holder.current?.getBoundingClientRect()
-      if (box) setSize({ width: box.width, top: -box.top, height: window.innerHeight })
+      if (!box) return
+      const next = { width: box.width, top: rowAt(gridOf(box.width), -box.top), height: window.innerHeight }
+      setSize((before) => (isSame(before, next) ? before : next))
     }
     measure()
     if (wall.scrolledTo.y) requestAnimationFrame(() => window.scrollTo(0, wall.scrolledTo.y))
@@ -110,10 +112,11 @@ function Wall() {
     const row = Math.floor(to / grid.columns) * grid.rowHeight
     if (row < size.top || row + grid.rowHeight > size.top + size.height) window.scrollBy(0, row - size.top - size.height / 3)
   }
-  function toggle(at: number, isRange: boolean) {
-    wall.selected.value = wall.selectedAfter(wall.selected.value, images, at, last.current, isRange)
+  // The same at each rendering, so that cells that stay are not rendered again.
+  const toggle = useCallback((at: number, isRange: boolean) => {
+    wall.selected.value = wall.selectedAfter(wall.selected.value, wall.loaded.value.images, at, last.current, isRange)
     last.current = at
-  }
+  }, [])
 
   return (
     <>
@@ -137,6 +140,10 @@ function Wall() {
     </>
   )
 }
+
+type View = { width: number; top: number; height: number }
+const isSame = (one: View, other: View) =>
+  one.width === other.width && one.top === other.top && one.height === other.height
 
 interface CellProps {
   image: ImageLine

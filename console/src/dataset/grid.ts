@@ -16,6 +16,9 @@ export function gridOf(width: number): Grid {
   return { columns, rowHeight: Math.round(side) + CAPTION + GAP }
 }
 
+/** Where the row begins that is at the view's upper edge: scrolling within it changes nothing that is in the page. */
+export const rowAt = ({ rowHeight }: Grid, top: number): number => Math.floor(top / rowHeight) * rowHeight
+
 export interface Shown {
   /** The first thumbnail in the page, and the one after the last. */
   from: number
