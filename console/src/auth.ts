@@ -79,7 +79,7 @@ export async function startAuth(): Promise<void> {
   } else {
     user = await manager.getUser()
   }
-  // Without a connection the page opens all the same: drafts are in this browser.
+  // Without a connection the page opens all the same: what was not sent is in this browser.
   if (user?.expired) user = await renew().catch(() => user)
   signIn.value = user ? 'in' : 'out'
 }

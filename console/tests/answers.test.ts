@@ -15,7 +15,7 @@ describe('the boxes that are sent', () => {
   })
 })
 
-describe('a draft that is confirmed', () => {
+describe('boxes and labels that are confirmed', () => {
   it('needs something that is labelled', () => {
     expect(problemOf('detection', { boxes: [], labels: ['crate'] }, available)).toMatch(/^Draw a box/)
     expect(problemOf('classification', { boxes: drawn(1), labels: [] }, available)).toMatch(/^Choose a label/)

@@ -16,9 +16,9 @@ const label = (name: string, rest: Partial<Label> = {}): Label => ({
 })
 const cone = label('cone', { key: 'c', examples: [{ image: image(1), url: '/1' }] })
 const labels = [cone, label('crate', { key: '1' }), label('old', { key: 'o', retired: true })]
-const draft: check.LabelDraft = { label: 'sack', colour: '#1b7f3b', key: '', instruction: '', examples: '' }
-const problems = (change: Partial<check.LabelDraft>, before: Label | null = null) =>
-  check.problemsOf({ ...draft, ...change }, labels, before)
+const fields: check.LabelFields = { label: 'sack', colour: '#1b7f3b', key: '', instruction: '', examples: '' }
+const problems = (change: Partial<check.LabelFields>, before: Label | null = null) =>
+  check.problemsOf({ ...fields, ...change }, labels, before)
 
 describe('a label that can be kept', () => {
   it.each([
@@ -30,8 +30,8 @@ describe('a label that can be kept', () => {
     expect(problems(change)).toEqual({})
   })
   it('is itself no duplicate while it is edited', () => {
-    expect(problems(check.draftOf(cone), cone)).toEqual({})
-    expect(problems(check.draftOf(cone), { ...cone, instruction: 'As it was before it was saved.' })).toEqual({})
+    expect(problems(check.fieldsOf(cone), cone)).toEqual({})
+    expect(problems(check.fieldsOf(cone), { ...cone, instruction: 'As it was before it was saved.' })).toEqual({})
   })
 })
 
@@ -55,7 +55,7 @@ describe('what is rejected', () => {
   ])('%j', (change, member, problem) => {
     const rejected = problems(change)
     expect(Object.keys(rejected)).toEqual([member])
-    expect(rejected[member as keyof check.LabelDraft]).toMatch(problem)
+    expect(rejected[member as keyof check.LabelFields]).toMatch(problem)
   })
   it.each(RESERVED_KEYS)('the desk\u2019s own key %s', (key) => {
     expect(problems({ key }).key).toMatch(/shortcut of the review desk/)
@@ -71,7 +71,7 @@ it('sends the members that the API knows, as it writes them', () => {
 })
 
 it('sends what was changed alone, so that what others changed meanwhile stays', () => {
-  const typed = check.draftOf(cone)
+  const typed = check.fieldsOf(cone)
   expect(check.changedOf(typed, cone)).toEqual({})
   expect(check.changedOf({ ...typed, instruction: ' Every cone. ' }, cone)).toEqual({ instruction: 'Every cone.' })
   expect(check.changedOf({ ...typed, examples: '' }, cone)).toEqual({ examples: [] })

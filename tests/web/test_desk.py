@@ -369,7 +369,9 @@ def test_a_reload_gives_back_what_was_drawn(site: Site) -> None:
     page.reload()
     desk_is_ready(page)
     assert (task_of(page), boxes(page)) == ("task-1", before)
-    expect(page.locator("[aria-live=polite].visually-hidden")).to_contain_text("Your draft was restored.")
+    expect(page.locator("[aria-live=polite].visually-hidden")).to_contain_text(
+        "Your unsent changes were restored."
+    )
 
 
 def test_a_lost_connection_loses_no_answer(site: Site) -> None:

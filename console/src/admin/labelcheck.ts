@@ -2,7 +2,7 @@
 import type { Label, LabelChange } from '../api'
 import { RESERVED_KEYS } from '../desk/keys'
 
-export interface LabelDraft {
+export interface LabelFields {
   label: string
   colour: string
   key: string
@@ -10,7 +10,7 @@ export interface LabelDraft {
   /** Ids of images, one per line. */
   examples: string
 }
-export type Problems = Partial<Record<keyof LabelDraft, string>>
+export type Problems = Partial<Record<keyof LabelFields, string>>
 
 /** The limit of the shape DatasetLabel in Rekognition's API model. */
 const MAX_NAME = 255
@@ -26,12 +26,12 @@ export function freeColour(labels: Pick<Label, 'colour'>[]): string {
   return colours.reduce((best, colour) => (uses(colour) < uses(best) ? colour : best))
 }
 
-export function draftOf(label: Label): LabelDraft {
+export function fieldsOf(label: Label): LabelFields {
   const examples = label.examples.map(({ image }) => image).join('\n')
   return { label: label.label, colour: label.colour, key: label.key, instruction: label.instruction, examples }
 }
 
-export const newDraft = (labels: Label[]): LabelDraft => ({
+export const newFields = (labels: Label[]): LabelFields => ({
   label: '',
   colour: freeColour(labels),
   key: '',
@@ -43,32 +43,32 @@ export const newDraft = (labels: Label[]): LabelDraft => ({
 export const cleanName = (name: string): string => name.normalize('NFC').trim()
 
 /** The request to the API. Whether the label is retired does not change. */
-export function changeOf(draft: LabelDraft): Required<Omit<LabelChange, 'retired'>> {
+export function changeOf(fields: LabelFields): Required<Omit<LabelChange, 'retired'>> {
   return {
-    colour: draft.colour.toLowerCase(),
-    key: draft.key.trim().toLowerCase(),
-    instruction: draft.instruction.trim(),
-    examples: draft.examples.split(/\s+/).filter(Boolean),
+    colour: fields.colour.toLowerCase(),
+    key: fields.key.trim().toLowerCase(),
+    instruction: fields.instruction.trim(),
+    examples: fields.examples.split(/\s+/).filter(Boolean),
   }
 }
 
 /** The request that changes a label, with what was changed in the form alone: what others changed meanwhile stays. */
-export function changedOf(draft: LabelDraft, before: Label | null): LabelChange {
-  const change = changeOf(draft)
+export function changedOf(fields: LabelFields, before: Label | null): LabelChange {
+  const change = changeOf(fields)
   if (!before) return change
-  const was: LabelChange = changeOf(draftOf(before))
+  const was: LabelChange = changeOf(fieldsOf(before))
   const members = Object.entries(change).filter(
     ([member, value]) => JSON.stringify(value) !== JSON.stringify(was[member as keyof LabelChange]),
   )
   return Object.fromEntries(members)
 }
 
-/** The problems of a draft, by member; `before` is the label that it changes, if any. */
-export function problemsOf(draft: LabelDraft, labels: Label[], before: Label | null): Problems {
+/** What is wrong with the form's fields, by member; `before` is the label that it changes, if any. */
+export function problemsOf(fields: LabelFields, labels: Label[], before: Label | null): Problems {
   const others = labels.filter(({ label }) => label !== before?.label)
-  const change = changeOf(draft)
-  const problems: [keyof LabelDraft, string][] = [
-    ['label', before ? '' : nameProblem(cleanName(draft.label), others)],
+  const change = changeOf(fields)
+  const problems: [keyof LabelFields, string][] = [
+    ['label', before ? '' : nameProblem(cleanName(fields.label), others)],
     ['colour', /^#[0-9a-f]{6}$/.test(change.colour) ? '' : 'Write the colour as #rrggbb.'],
     ['key', keyProblem(change.key, others)],
     ['instruction', instructionProblem(change.instruction)],

@@ -9,12 +9,12 @@ import {
   changedOf,
   changeOf,
   cleanName,
-  draftOf,
+  fieldsOf,
   MAX_INSTRUCTION,
   missingExamples,
-  newDraft,
+  newFields,
   problemsOf,
-  type LabelDraft,
+  type LabelFields,
   type Problems,
 } from './labelcheck'
 
@@ -29,17 +29,17 @@ interface LabelFormProps {
 export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
   /** The label as the API has it; null while it has none. */
   const [before, setBefore] = useState(label)
-  const [draft, setDraft] = useState<LabelDraft>(() => (label ? draftOf(label) : newDraft(labels)))
+  const [fields, setFields] = useState<LabelFields>(() => (label ? fieldsOf(label) : newFields(labels)))
   const [problems, setProblems] = useState<Problems>({})
   const [saveError, setSaveError] = useState('')
   const [busy, setBusy] = useState(false)
   const form = useRef<HTMLFormElement>(null)
-  const member = (name: keyof LabelDraft) => ({
+  const member = (name: keyof LabelFields) => ({
     name,
-    value: draft[name],
+    value: fields[name],
     'aria-invalid': name in problems,
     onInput: (event: TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) =>
-      setDraft({ ...draft, [name]: event.currentTarget.value }),
+      setFields({ ...fields, [name]: event.currentTarget.value }),
   })
   function show(shown: Problems) {
     setProblems(shown)
@@ -47,8 +47,8 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
     if (first) form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus()
   }
   async function save() {
-    const change = changeOf(draft)
-    const kept = await putLabel(before?.label ?? cleanName(draft.label), changedOf(draft, before))
+    const change = changeOf(fields)
+    const kept = await putLabel(before?.label ?? cleanName(fields.label), changedOf(fields, before))
     setBefore(kept)
     onKept(kept)
     const [missing] = missingExamples(change.examples, kept)
@@ -57,14 +57,14 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
   }
   function submit(event: Event) {
     event.preventDefault()
-    const invalid = problemsOf(draft, labels, before)
+    const invalid = problemsOf(fields, labels, before)
     show(invalid)
     setSaveError('')
     if (Object.keys(invalid).length > 0) return
     setBusy(true)
     save()
       .catch((error: unknown) => {
-        if (error instanceof ApiError && error.field && error.field in draft) show({ [error.field]: problem(error) })
+        if (error instanceof ApiError && error.field && error.field in fields) show({ [error.field]: problem(error) })
         else setSaveError(problem(error))
       })
       .finally(() => setBusy(false))
@@ -97,8 +97,8 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
         {before ? (
           <ExamplePicker
             label={before}
-            chosen={changeOf(draft).examples}
-            onChange={(examples) => setDraft({ ...draft, examples: examples.join('\n') })}
+            chosen={changeOf(fields).examples}
+            onChange={(examples) => setFields({ ...fields, examples: examples.join('\n') })}
           />
         ) : (
           <p class="muted">Example images are chosen from the images that have the label, once there are some.</p>

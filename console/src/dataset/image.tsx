@@ -97,9 +97,9 @@ function Editor({ image, onChange, onReload }: EditorProps) {
   function save(empty = false) {
     if (!isEditable) return
     const { kind } = ready.task
-    const wrong = problemOf(kind, desk.draft.value, new Set(desk.choices.value.map(({ label }) => label)))
+    const wrong = problemOf(kind, desk.unsent.value, new Set(desk.choices.value.map(({ label }) => label)))
     if (!empty && wrong) return toast(wrong)
-    const { boxes, labels } = desk.draft.value
+    const { boxes, labels } = desk.unsent.value
     const content = empty ? {} : kind === 'detection' ? { boxes: boxesToSend(boxes) } : { labels }
     act(() => putImageLabels(image.image, { kind, changed_at: image.changed_at, ...content }), 'Saved.')
   }

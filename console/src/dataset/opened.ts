@@ -3,7 +3,7 @@ import type { AnswerBody, DatasetImage, Task } from '../api'
 
 type Content = Pick<DatasetImage, 'image' | 'width' | 'height' | 'url' | 'asked_kind' | 'kind' | 'labels' | 'boxes' | 'changed_at'>
 
-/** What the editor shows: no task of the desk, and no draft of one. */
+/** What the editor shows: no task of the desk, and no draft for one. */
 export const taskOf = ({ image, width, height, url, asked_kind, changed_at }: Content): Task => ({
   id: `dataset ${image} ${changed_at}`,
   image,

@@ -121,7 +121,7 @@ class Gestures {
     // After a pinch the second finger does nothing until it is lifted: it would draw by mistake.
     this.gesture = null
     if (!gesture) return
-    if (gesture.kind === 'press' && !cancelled) desk.select(boxAt(desk.draft.value.boxes, gesture.from)?.id ?? '')
+    if (gesture.kind === 'press' && !cancelled) desk.select(boxAt(desk.unsent.value.boxes, gesture.from)?.id ?? '')
     if (gesture.kind === 'draw' && rubber.value && !cancelled) desk.drawn(rubber.value.a, rubber.value.b)
     rubber.value = null
     desk.endDrag(cancelled)
@@ -179,7 +179,7 @@ export function Canvas({ ready }: { ready: Ready }) {
       image.style.imageRendering = scale > 4 ? 'pixelated' : 'auto'
     })
   }, [ready])
-  const count = desk.draft.value.boxes.length
+  const count = desk.unsent.value.boxes.length
   const about = ready.task.kind === 'detection' ? `Image with ${count} ${count === 1 ? 'box' : 'boxes'}` : 'Image'
   return (
     <div
@@ -198,7 +198,7 @@ export function Canvas({ ready }: { ready: Ready }) {
 
 function Boxes() {
   const { width, height } = desk.screen.value
-  const all = desk.draft.value.boxes
+  const all = desk.unsent.value.boxes
   const chosen = desk.selectedId.value
   return (
     <svg class="boxes" width={width} height={height} aria-hidden="true">

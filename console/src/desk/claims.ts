@@ -2,7 +2,7 @@
 import { effect, signal } from '@preact/signals'
 import { ApiError, claimTasks, getTask, releaseClaim, releaseOnLeaving, renewClaim, type Task } from '../api'
 import { currentToken, onSignOut } from '../auth'
-import { draftedTasks, dropDraft, dropOldDrafts } from './drafts'
+import { unsentTasks, dropUnsent, dropOldUnsent } from './unsent'
 import { isFinal } from './outbox'
 import { Tabs } from './tabs'
 
@@ -30,7 +30,7 @@ async function releaseAll(tasks: Task[]): Promise<void> {
   await Promise.allSettled(tasks.map(releaseClaim))
 }
 
-/** The task is finished or gone: its draft need not be kept. */
+/** The task is finished or gone: what was not sent need not be kept. */
 const isOver = (error: ApiError): boolean => [404, 410].includes(error.status) || error.code === 'already_done'
 
 /** The first task is on the desk. */
@@ -62,12 +62,12 @@ export class Claims {
   }
 
   async open(): Promise<void> {
-    dropOldDrafts()
+    dropOldUnsent()
     this.cleanups.push(
       effect(() => this.holdAll()),
       onSignOut(() => this.stop()),
     )
-    await this.tabs.alone(() => this.resumeDrafts())
+    await this.tabs.alone(() => this.resumeUnsent())
     if (this.ended) return
     this.closed = false
     this.timer = setInterval(() => void this.renew(), RENEW_INTERVAL_MS)
@@ -88,18 +88,18 @@ export class Claims {
     clearInterval(this.timer)
     window.removeEventListener('pagehide', this.onPageHide)
     document.removeEventListener('visibilitychange', this.onVisibility)
-    const withoutDraft = this.withoutDraft()
+    const withoutUnsent = this.withoutUnsent()
     claimed.value = []
     supply.value = 'loading'
-    return releaseAll(withoutDraft)
+    return releaseAll(withoutUnsent)
   }
 
   private readonly holdAll = (): void => this.tabs.keep(claimed.value.map(({ task }) => task.id))
 
-  private async resumeDrafts(): Promise<void> {
+  private async resumeUnsent(): Promise<void> {
     const elsewhere = new Set([...this.sending(), ...(await this.tabs.tasks())])
-    const drafted = draftedTasks(this.sub).filter((task) => !elsewhere.has(task))
-    await Promise.all(drafted.map((task) => this.resume(task)))
+    const begun = unsentTasks(this.sub).filter((task) => !elsewhere.has(task))
+    await Promise.all(begun.map((task) => this.resume(task)))
   }
 
   /** A task that was begun before a reload or a new sign-in comes first, if its claim can be renewed. */
@@ -109,7 +109,7 @@ export class Claims {
       const task = await getTask(id)
       if (!this.ended) this.add([{ ...task, until }])
     } catch (error) {
-      if (isFinal(error) && isOver(error)) dropDraft(this.sub, id)
+      if (isFinal(error) && isOver(error)) dropUnsent(this.sub, id)
     }
   }
 
@@ -120,7 +120,7 @@ export class Claims {
     if (claimed.value.length > 0) supply.value = 'ready'
   }
 
-  /** Claims until three are held beside the one on the desk; not before the drafts are resumed. */
+  /** Claims until three are held beside the one on the desk; not before those that were begun are resumed. */
   async fill(): Promise<void> {
     this.fillAgain = true
     if (this.filling || this.closed) return
@@ -203,8 +203,8 @@ export class Claims {
   private drop(id: string, error: ApiError): void {
     const at = claimed.value.findIndex(({ task }) => task.id === id)
     if (at === -1) return
-    const begun = draftedTasks(this.sub).includes(id)
-    if (isOver(error)) dropDraft(this.sub, id)
+    const begun = unsentTasks(this.sub).includes(id)
+    if (isOver(error)) dropUnsent(this.sub, id)
     claimed.value = claimed.value.filter(({ task }) => task.id !== id)
     if (at === 0 || begun) this.onLost(error.message, begun)
   }
@@ -216,13 +216,13 @@ export class Claims {
   }
 
   private readonly onPageHide = (): void => {
-    releaseOnLeaving(this.withoutDraft(), currentToken())
+    releaseOnLeaving(this.withoutUnsent(), currentToken())
     this.tabs.keep([])
   }
 
-  /** A task with a draft stays claimed until its claim expires, so that the person can come back to it. */
-  private withoutDraft(): Task[] {
-    const drafts = new Set(draftedTasks(this.sub))
-    return claimed.value.map(({ task }) => task).filter(({ id }) => !drafts.has(id))
+  /** A task that was begun stays claimed until its claim expires, so that the person can come back to it. */
+  private withoutUnsent(): Task[] {
+    const begun = new Set(unsentTasks(this.sub))
+    return claimed.value.map(({ task }) => task).filter(({ id }) => !begun.has(id))
   }
 }

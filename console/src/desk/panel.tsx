@@ -31,7 +31,7 @@ const noLabels = () =>
   desk.labelsLoaded.value ? 'An administrator has to define labels first.' : 'Loading the labels'
 
 function isOn(label: string): boolean {
-  if (desk.task.value?.kind === 'classification') return desk.draft.value.labels.includes(label)
+  if (desk.task.value?.kind === 'classification') return desk.unsent.value.labels.includes(label)
   return (desk.selected.value?.label ?? desk.drawLabel()) === label
 }
 
@@ -101,7 +101,7 @@ function Explanation({ label }: { label: Label }) {
 }
 
 export function BoxList({ focusImage }: { focusImage: () => void }) {
-  const all = desk.draft.value.boxes
+  const all = desk.unsent.value.boxes
   const details = ({ confidence, width, height }: DeskBox) =>
     confidence === undefined ? `${width} \u00d7 ${height} px` : suggestionText(confidence)
   return (

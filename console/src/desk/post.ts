@@ -1,7 +1,7 @@
 /** The outbox of the person who is signed in; it goes on sending whichever page is open. */
 import { signal } from '@preact/signals'
 import { sentence, toast } from '../ui'
-import { dropDraft, loadDraft } from './drafts'
+import { dropUnsent, loadUnsent } from './unsent'
 import { Outbox } from './outbox'
 import { forget } from './own'
 
@@ -14,16 +14,16 @@ export function outboxOf(sub: string): Outbox {
   current?.outbox.stop()
   const outbox = new Outbox(sub, {
     sent: ({ task }) => {
-      dropDraft(sub, task)
+      dropUnsent(sub, task)
       deliveries.value += 1
     },
     rejected: ({ task }, error) => {
       deliveries.value += 1
       forget(task)
       toast(`An answer was not accepted: ${sentence(error.message)}`, 'bad')
-      // An answer that is only invalid can be corrected: the draft stays, and the task comes again with it.
-      if (error.status !== 422) dropDraft(sub, task)
-      else if (loadDraft(sub, task)) toast('Reload this page to correct it: the image comes back as you left it.', 'bad')
+      // An answer that is only invalid can be corrected: it is kept, and the task comes again with it.
+      if (error.status !== 422) dropUnsent(sub, task)
+      else if (loadUnsent(sub, task)) toast('Reload this page to correct it: the image comes back as you left it.', 'bad')
     },
   })
   current = { sub, outbox }

@@ -4,7 +4,7 @@ import type { AnswerBody, Label, Queue, Task, Verdict } from '../api'
 import * as answers from './answers'
 import * as boxes from './boxes'
 import type { DeskBox, Point, Size } from './boxes'
-import { loadDraft, saveDraft, type Draft } from './drafts'
+import { loadUnsent, saveUnsent, type Unsent } from './unsent'
 import * as histories from './history'
 import { labelKeys } from './keys'
 import * as views from './view'
@@ -18,7 +18,7 @@ export const task = signal<Task | null>(null)
 /** The id of the person at the desk. */
 let owner = ''
 let isCorrection = false
-const history = signal(histories.begin<Draft>({ boxes: [], labels: [] }))
+const history = signal(histories.begin<Unsent>({ boxes: [], labels: [] }))
 export const selectedId = signal('')
 /** The label to draw with. */
 export const activeLabel = signal('')
@@ -28,15 +28,15 @@ export const screen = signal<Size>({ width: 1, height: 1 })
 export const announcement = signal('')
 export const overlay = signal<'' | 'help' | 'skip' | 'unusable' | 'answers'>('')
 
-export const draft = computed(() => history.value.present)
-export const selected = computed(() => draft.value.boxes.find(({ id }) => id === selectedId.value) ?? null)
+export const unsent = computed(() => history.value.present)
+export const selected = computed(() => unsent.value.boxes.find(({ id }) => id === selectedId.value) ?? null)
 export const canUndo = computed(() => history.value.past.length > 0)
 export const canRedo = computed(() => history.value.future.length > 0)
 export const usable = computed(() => labels.value.filter(({ retired }) => !retired))
-/** The labels to choose from, and those of the draft that are not defined: nothing may be confirmed unseen. */
+/** The labels to choose from, and those in use that are not defined: nothing may be confirmed unseen. */
 export const choices = computed(() => {
   const defined = new Set(usable.value.map(({ label }) => label))
-  const used = new Set([...draft.value.labels, ...draft.value.boxes.map(({ label }) => label)])
+  const used = new Set([...unsent.value.labels, ...unsent.value.boxes.map(({ label }) => label)])
   const undefinedLabels = [...used].filter((label) => !defined.has(label))
   return [...usable.value, ...undefinedLabels.map(withoutDefinition)]
 })
@@ -65,18 +65,18 @@ document.addEventListener('visibilitychange', () => {
 /** Seconds for which the task was visible. */
 const seconds = () => Math.max(0.1, Math.round((performance.now() - shownAt - hiddenFor) / 100) / 10)
 
-/** The draft that an answer was given as. */
-function draftOf({ boxes: given = [], labels = [] }: AnswerBody): Draft {
+/** The boxes and labels of an answer that was given. */
+function unsentOf({ boxes: given = [], labels = [] }: AnswerBody): Unsent {
   return { boxes: given.map((box) => ({ ...box, id: boxes.newId() })), labels }
 }
 
-function proposal(next: Task): Draft {
+function proposal(next: Task): Unsent {
   if (next.kind === 'detection') return { boxes: boxes.fromSuggestions(next.suggestions, next, next.suggested_by !== null), labels: [] }
   return { boxes: [], labels: (next.suggestions.labels ?? []).map(({ label }) => label) }
 }
 
-/** The draft with new ids: the stored ones may be those of other boxes by now. */
-function restored(stored: Draft): Draft {
+/** What was kept, with new ids: the stored ones may be those of other boxes by now. */
+function restored(stored: Unsent): Unsent {
   return { ...stored, boxes: stored.boxes.map((box) => ({ ...box, id: boxes.newId() })) }
 }
 
@@ -89,50 +89,50 @@ export function show(next: Task | null, sub: string, given: AnswerBody | null = 
     selectedId.value = ''
     overlay.value = ''
     if (!next) return
-    const stored = given ? null : loadDraft(sub, next.id)
-    history.value = histories.begin(given ? draftOf(given) : stored ? restored(stored) : proposal(next))
+    const stored = given ? null : loadUnsent(sub, next.id)
+    history.value = histories.begin(given ? unsentOf(given) : stored ? restored(stored) : proposal(next))
     shownAt = performance.now()
     hiddenFor = 0
     showWhole()
-    const about = given ? 'Your answer, to be corrected.' : stored ? 'Your draft was restored.' : ''
+    const about = given ? 'Your answer, to be corrected.' : stored ? 'Your unsent changes were restored.' : ''
     announcement.value = `${describe(next)} ${about}`
   })
 }
 
 function describe(next: Task): string {
-  const { boxes, labels } = draft.value
+  const { boxes, labels } = unsent.value
   const contents = next.kind === 'detection' ? `Boxes: ${boxes.length}` : `Labels chosen: ${labels.length}`
   return `${isCorrection ? 'Previous image' : 'New image'}. ${contents}. ${next.why}`
 }
 
-/** A correction is no draft: its task is not claimed, and cannot be after a reload. */
+/** A correction is not kept: its task is not claimed, and cannot be after a reload. */
 function keep(): void {
-  if (task.value && !isCorrection) saveDraft(owner, task.value.id, draft.value)
+  if (task.value && !isCorrection) saveUnsent(owner, task.value.id, unsent.value)
 }
 
-function changeTo(present: Draft): void {
+function changeTo(present: Unsent): void {
   history.value = histories.change(history.value, present)
   keep()
 }
 
 export function undo(): void {
   if (!canUndo.value) return
-  const before = draft.value
+  const before = unsent.value
   history.value = histories.undo(history.value)
   afterStep('Undone.', before)
 }
 export function redo(): void {
   if (!canRedo.value) return
-  const before = draft.value
+  const before = unsent.value
   history.value = histories.redo(history.value)
   afterStep('Redone.', before)
 }
 /** Selects the box that came back or changed, so that it can be worked on at once; else the selection stays. */
-function afterStep(action: string, before: Draft): void {
-  const changed = draft.value.boxes.find((box) => !before.boxes.includes(box))
+function afterStep(action: string, before: Unsent): void {
+  const changed = unsent.value.boxes.find((box) => !before.boxes.includes(box))
   if (changed) selectedId.value = changed.id
   else if (!selected.value) selectedId.value = ''
-  announcement.value = `${action} ${draft.value.boxes.length + draft.value.labels.length} in total.`
+  announcement.value = `${action} ${unsent.value.boxes.length + unsent.value.labels.length} in total.`
   keep()
 }
 
@@ -157,7 +157,7 @@ export function select(id: string): void {
 
 /** Selects the next box (`by` 1) or the one before (-1); false past the last one. */
 export function cycle(by: 1 | -1): boolean {
-  const all = draft.value.boxes
+  const all = unsent.value.boxes
   const at = all.findIndex(({ id }) => id === selectedId.value)
   const next = at === -1 ? (by === 1 ? 0 : all.length - 1) : at + by
   const box = all[next]
@@ -165,31 +165,31 @@ export function cycle(by: 1 | -1): boolean {
   return box !== undefined
 }
 
-const exchanged = (box: DeskBox): Draft => ({
-  ...draft.value,
-  boxes: draft.value.boxes.map((other) => (other.id === box.id ? box : other)),
+const exchanged = (box: DeskBox): Unsent => ({
+  ...unsent.value,
+  boxes: unsent.value.boxes.map((other) => (other.id === box.id ? box : other)),
 })
 
 export function replaceBox(box: DeskBox): void {
   changeTo(exchanged(box))
 }
 
-let beforeDrag: Draft | null = null
+let beforeDrag: Unsent | null = null
 /** Shows a frame of a drag; the drag is one step of the history when it ends. */
 export function dragBox(box: DeskBox): void {
-  beforeDrag ??= draft.value
+  beforeDrag ??= unsent.value
   history.value = histories.amend(history.value, exchanged(box))
 }
 export function endDrag(cancelled = false): void {
   if (!beforeDrag) return
-  const after = draft.value
+  const after = unsent.value
   history.value = histories.amend(history.value, beforeDrag)
   beforeDrag = null
   if (!cancelled) changeTo(after)
 }
 
 export function addBox(box: DeskBox): void {
-  changeTo({ ...draft.value, boxes: [...draft.value.boxes, box] })
+  changeTo({ ...unsent.value, boxes: [...unsent.value.boxes, box] })
   select(box.id)
 }
 
@@ -233,9 +233,9 @@ export function step(dx: number, dy: number, resize: boolean): void {
 export function removeSelected(): void {
   const box = selected.value
   if (!box) return
-  changeTo({ ...draft.value, boxes: draft.value.boxes.filter(({ id }) => id !== box.id) })
+  changeTo({ ...unsent.value, boxes: unsent.value.boxes.filter(({ id }) => id !== box.id) })
   selectedId.value = ''
-  announcement.value = `Removed ${box.label}. ${draft.value.boxes.length} left.`
+  announcement.value = `Removed ${box.label}. ${unsent.value.boxes.length} left.`
 }
 
 // Labels --------------------------------------------------------------------------------------------
@@ -252,9 +252,9 @@ export function chooseLabel(label: string): void {
 }
 
 function toggleLabel(label: string): void {
-  const chosen = draft.value.labels
+  const chosen = unsent.value.labels
   const on = !chosen.includes(label)
-  changeTo({ ...draft.value, labels: on ? [...chosen, label] : chosen.filter((other) => other !== label) })
+  changeTo({ ...unsent.value, labels: on ? [...chosen, label] : chosen.filter((other) => other !== label) })
   announcement.value = `${label} ${on ? 'chosen' : 'not chosen'}.`
 }
 
@@ -290,8 +290,8 @@ export function answer(verdict: Verdict, reason = ''): AnswerBody | string {
   if (reason) body.reason = reason
   const current = task.value
   if (verdict !== 'labelled' || !current) return body
-  const problem = answers.problemOf(current.kind, draft.value, new Set(usable.value.map(({ label }) => label)))
+  const problem = answers.problemOf(current.kind, unsent.value, new Set(usable.value.map(({ label }) => label)))
   if (problem) return problem
-  if (current.kind === 'classification') return { ...body, labels: draft.value.labels }
-  return { ...body, boxes: answers.boxesToSend(draft.value.boxes) }
+  if (current.kind === 'classification') return { ...body, labels: unsent.value.labels }
+  return { ...body, boxes: answers.boxesToSend(unsent.value.boxes) }
 }
