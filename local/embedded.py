@@ -370,7 +370,8 @@ def _free(port: int) -> bool:
     return True
 
 
-def _await_health(stack: Running, process: subprocess.Popen[bytes], timeout_seconds: float = 60) -> None:
+def _await_health(stack: Running, process: subprocess.Popen[bytes], timeout_seconds: float = 180) -> None:
+    """Wait until it answers: of 250,000 images the state is loaded for half a minute before."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline and process.poll() is None:
         if answers(stack):

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import gc
 import json
 import logging
 import os
@@ -144,7 +145,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         send = _when_settled(keeper, scope, send)
         await engine().function_faults.before(scope)
     if scope["type"] == "lifespan":
-        await ministack_app(scope, await _with_engine(receive), send)
+        # What a large state is loaded into is looked through again and again otherwise, for nothing.
+        gc.disable()
+        await ministack_app(scope, await _with_engine(receive), _collecting_once_begun(send))
     elif scope["type"] == "http" and scope["path"] == FAULTS_PATH:
         await _answer(send, *_fault(scope["method"], await _body(receive), engine().faults, faults.parse))
     elif scope["type"] == "http" and scope["path"] == FUNCTION_FAULTS_PATH:
@@ -177,6 +180,17 @@ def _when_settled(keeper: Keeper, scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start":
             keeper.settle(scope)
             await engine().function_faults.after(scope)
+        await send(message)
+
+    return sent
+
+
+def _collecting_once_begun(send: Send) -> Send:
+    """`send` of the lifespan, which lets garbage be collected again; nothing that was loaded is any."""
+
+    async def sent(message: dict[str, Any]) -> None:
+        gc.freeze()
+        gc.enable()
         await send(message)
 
     return sent

@@ -16,6 +16,7 @@ import bisect
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,10 +144,26 @@ class _Patch:
         return page, self._page.more
 
     def _members(self, table: dict[str, Any]) -> _Members:
-        members = self._originals["_index_members"](table)
+        members = table.get(self._dynamodb._INDEX_MEMBERS)
         if not isinstance(members, _Members):
-            members = table[self._dynamodb._INDEX_MEMBERS] = _Members(members)
+            members = table[self._dynamodb._INDEX_MEMBERS] = _Members(members or self._made(table))
         return members
+
+    def _made(self, table: dict[str, Any]) -> dict[str, Any]:
+        """The members of each index, as MiniStack makes them, in a third of the time."""
+        value = self._dynamodb._extract_key_val
+        made: dict[str, Any] = {}
+        for index, hashes, ranges in self._dynamodb._index_key_schemas(table):
+            if len(hashes) != 1:
+                return dict(self._originals["_index_members"](table))
+            partitions: dict[Any, dict[Key, None]] = {}
+            name, others = hashes[0], frozenset(ranges)
+            for pk, items in table["items"].items():
+                for sk, item in items.items():
+                    if name in item and others <= item.keys():
+                        partitions.setdefault(value(item[name]), {})[pk, sk] = None
+            made[index] = partitions
+        return made
 
     def _candidates(self, data: dict[str, Any]) -> tuple[Any, list[Entry]] | None:
         """The partition, and its entries from where the page begins to where the condition ends; None if
@@ -191,14 +208,24 @@ class _Patch:
                 key for key in members.get(name, {}).get(partition, ()) if key[1] in items.get(key[0], ())
             ]
             order = self._order(table, ranges)
-            entries = sorted((order(items[pk][sk]), (pk, sk)) for pk, sk in keys)
+            entries = [(order(items[pk][sk]), (pk, sk)) for pk, sk in keys]
+            entries.sort(key=_order_of)
             members.ordered[name, partition] = entries
         return entries
 
     def _order(self, table: dict[str, Any], ranges: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
         """What an index orders an item by: a function, as what it needs of the table is the same for all."""
         keys, value = self._dynamodb._index_order_keys(table, ranges), self._dynamodb._index_order_value
-        return lambda item: tuple([value(item, name, kind) for name, kind in keys])
+        names = [name for name, _ in keys]
+        are_texts = all(kind == "S" for _, kind in keys)
+
+        def order(item: dict[str, Any]) -> tuple[Any, ...]:
+            if are_texts:
+                with suppress(KeyError):
+                    return tuple([item[name]["S"] for name in names])
+            return tuple([value(item, name, kind) for name, kind in keys])
+
+        return order
 
     def _bounds(
         self, data: dict[str, Any], table: dict[str, Any], entries: list[Entry], ranges: list[str]
