@@ -173,6 +173,20 @@ def test_the_gates_own_answers_where_the_training_has_left_none(
     world.s3.put_object(Bucket=BUCKET, Key=f"datasets/{snapshot}/test.manifest", Body=manifest.encode())
     document = ask(gateway, "evaluation")
     assert (document["source"], document["images"], document["f1"]) == ("endpoint", 1, 1)
+    # It is kept for as long as the answers are the same.
+    world.s3.delete_object(Bucket=BUCKET, Key=f"datasets/{snapshot}/test.manifest")
+    assert ask(gateway, "evaluation") == document
+    world.s3.put_object(
+        Bucket=BUCKET, Key=f"datasets/{snapshot}/test.manifest", Body=f"{manifest}\n{manifest[:-9]}".encode()
+    )
+    shadow_answers.keep(world.s3, BUCKET, "v1", {image: [], "images/c.jpg": []})
+    assert ask(gateway, "evaluation")["f1"] == 0
+    file = f'{json.dumps({"image": image, "detections": answers[image]})}\n{{"image": "images/c.jpg", "det'
+    world.s3.put_object(Bucket=BUCKET, Key=shadow_answers.key("v1"), Body=file.encode())
+    document = ask(gateway, "evaluation")
+    assert (document["images"], document["f1"], document["unread_lines"]) == (1, 1, 1)
+    world.s3.put_object(Bucket=BUCKET, Key=shadow_answers.key("v1"), Body=b'{"image": ')
+    assert "no evaluation" in refused(gateway)
 
 
 @pytest.mark.parametrize("threshold", ["cat", "cat:", "cat:x", ":50", "cat:101", "cat:-1", "cat:nan"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import MAX_BATCH
-from lambdas.domain.evaluation import reading, shadow_answers
+from lambdas.domain.evaluation import measures, reading, shadow_answers
+from lambdas.domain.evaluation.measures import LabelCurve
 from lambdas.domain.evaluation.records import Evaluation, Source, TestImage, TrueObject
 from lambdas.domain.shared import boxes
 from lambdas.domain.shared.errors import ApiError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 ImageState = Literal["", "withdrawn", "relabelled"]
 """What became of a test image since: it is in no dataset any more, or is labelled otherwise."""
+T = TypeVar("T")
 MAX_KEPT = 4
 """Evaluations that a function remembers: reading one takes the best part of a second."""
 
@@ -48,13 +51,21 @@ class Evaluated:
     own_f1: float | None
     """By its training."""
 
+    @cached_property
+    def curves(self) -> list[LabelCurve]:
+        """The curve of each label."""
+        return measures.curves(self.evaluation)
+
 
 class Evaluations:
-    """Reads evaluations, and remembers the last ones: those of a training do not change."""
+    """Reads evaluations, and remembers the last ones: those of a training do not change, and of those by an
+    endpoint's answers it is asked whether the answers are still the same."""
 
     def __init__(self, s3: S3Client, engine: Engine, bucket: str) -> None:
         self._s3, self._engine, self._bucket = s3, engine, bucket
         self._kept: dict[str, Evaluated] = {}
+        self._by_answers: dict[str, tuple[str, Evaluated]] = {}
+        """Each with the ETag of the answers."""
 
     def read(self, loop_state: LoopState, name: str, source: Source | Literal[""] = "") -> Evaluated:
         """The evaluation of a version.
@@ -81,17 +92,15 @@ class Evaluations:
             f1 = record.f1
         if source != "endpoint" and (evaluation := self._of_training(version, own)):
             return self._keep(Evaluated(name, evaluation, own, f1))
-        if source != "training" and (evaluation := self._of_endpoint(record, name, own)):
-            return Evaluated(name, evaluation, own, None)
+        if source != "training" and (evaluated := self._of_endpoint(record, name, own)):
+            return evaluated
         raise NoEvaluationError(_why_none(record, version, self._bucket, source))
 
     def _keep(self, evaluated: Evaluated) -> Evaluated:
         if not evaluated.own_thresholds:
             # The run that trained it has not recorded them yet.
             return evaluated
-        while len(self._kept) >= MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[evaluated.name] = evaluated
+        _remember(self._kept, evaluated.name, evaluated)
         return evaluated
 
     def _of_training(self, version: Version | None, own: Mapping[str, float]) -> Evaluation | None:
@@ -102,11 +111,16 @@ class Evaluations:
 
     def _of_endpoint(
         self, record: ModelVersion | None, name: str, own: Mapping[str, float]
-    ) -> Evaluation | None:
+    ) -> Evaluated | None:
         if record is None or record.snapshot is None:
             return None
-        answers = shadow_answers.read(self._s3, self._bucket, name)
-        if not answers:
+        etag, kept = self._by_answers.get(name, ("", None))
+        if kept and kept.own_thresholds != own:
+            etag = ""
+        file = shadow_answers.read_newer(self._s3, self._bucket, name, etag)
+        if file is None:
+            return kept
+        if not file.answers:
             return None
         try:
             lines = snapshot_files.entries(self._s3, self._bucket, record.snapshot, "TEST")
@@ -114,7 +128,20 @@ class Evaluations:
             if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
                 raise
             return None
-        return reading.from_answers(lines, answers, own)
+        evaluation = reading.from_answers(lines, file.answers, own, file.unread_lines)
+        if evaluation is None:
+            return None
+        evaluated = Evaluated(name, evaluation, own, None)
+        _remember(self._by_answers, name, (file.etag, evaluated))
+        return evaluated
+
+
+def _remember(kept: dict[str, T], name: str, value: T) -> None:
+    """Keep a value, in the place of the one that was kept first if there are as many as may be."""
+    kept.pop(name, None)
+    while len(kept) >= MAX_KEPT:
+        del kept[next(iter(kept))]
+    kept[name] = value
 
 
 def _why_none(

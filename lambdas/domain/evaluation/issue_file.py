@@ -48,7 +48,7 @@ def read(s3: S3Client, bucket: str, version: str) -> KeptIssues | None:
     except s3.exceptions.NoSuchKey:
         return None
     try:
-        head, *lines = (json.loads(line) for line in body.iter_lines() if line)
+        head, *lines = (json.loads(line) for line in body.read().split(b"\n") if line)
         return KeptIssues(tuple(map(_issue, lines)), dict(head["images"]), int(head["asked"]))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -75,6 +75,7 @@ def from_answers(
     manifest_lines: Iterable[str],
     answers: Mapping[str, Iterable[Mapping[str, Any]]],
     thresholds: Thresholds,
+    unread: int = 0,
 ) -> Evaluation | None:
     """What the endpoint answered about test images; None if it was never asked.
 
@@ -82,16 +83,25 @@ def from_answers(
         manifest_lines: of the snapshot that the version was tested on.
         answers: detections by the image's key, as shadow_answers.read returns them.
         thresholds: the version's assumed thresholds, from which on the endpoint answers.
+        unread: answers that could not be read.
     """
     missing = set(answers)
     images: list[TestImage] = []
     kind: Kind = "classification"
+    has_more = False
     for text in manifest_lines:
-        if not missing or len(images) == file_lines.MAX_IMAGES:
+        if not missing:
             break
-        entry = manifests.parse_line(text, 1)
+        try:
+            entry = manifests.parse_line(text, 1)
+        except manifests.BrokenLineError:
+            unread += 1
+            continue
         if entry.source_key not in missing:
             continue
+        if len(images) == file_lines.MAX_IMAGES:
+            has_more = True
+            break
         missing.discard(entry.source_key)
         if entry.kind == "detection":
             kind = "detection"
@@ -99,7 +109,7 @@ def from_answers(
         images.append(replace(as_labelled(entry), detections=_surest_first(seen)))
     if not images:
         return None
-    return Evaluation("endpoint", kind, tuple(images), _floors(images, thresholds))
+    return Evaluation("endpoint", kind, tuple(images), _floors(images, thresholds), unread, has_more)
 
 
 def as_labelled(entry: Annotation) -> TestImage:

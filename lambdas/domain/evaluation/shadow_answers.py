@@ -10,6 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from lambdas.domain.shared.frozen import frozen
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -26,14 +30,44 @@ def key(version_name: str) -> str:
     return f"evaluations/{version_name}/shadow.jsonl"
 
 
+@frozen
+class AnswerFile:
+    """What is kept of a version's answers."""
+
+    etag: str
+    """Another one with every change; empty if nothing is kept."""
+    answers: Answers
+    unread_lines: int = 0
+    """Lines that could not be read: the file was cut off, or has another form."""
+
+
 def read(s3: S3Client, bucket: str, version_name: str) -> Answers:
     """What a version has answered; nothing if it never was asked."""
+    file = read_newer(s3, bucket, version_name)
+    return file.answers if file else {}
+
+
+def read_newer(s3: S3Client, bucket: str, version_name: str, etag: str = "") -> AnswerFile | None:
+    """What is kept of a version's answers; None if it is still what this ETag is of."""
+    condition: Any = {"IfNoneMatch": etag} if etag else {}
     try:
-        body = s3.get_object(Bucket=bucket, Key=key(version_name))["Body"]
+        response = s3.get_object(Bucket=bucket, Key=key(version_name), **condition)
     except s3.exceptions.NoSuchKey:
-        return {}
-    lines: list[dict[str, Any]] = [json.loads(line) for line in body.iter_lines() if line]
-    return {line["image"]: line["detections"] for line in lines}
+        return AnswerFile("", {})
+    except ClientError as error:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
+            return None
+        raise
+    answers: dict[str, Detections] = {}
+    unread = 0
+    for text in filter(None, response["Body"].read().split(b"\n")):
+        try:
+            line = json.loads(text)
+            answers[line["image"]] = line["detections"]
+        except (KeyError, TypeError, ValueError):
+            unread += 1
+    return AnswerFile(response["ETag"], answers, unread)
 
 
 def keep(s3: S3Client, bucket: str, version_name: str, answers: Answers) -> None:
