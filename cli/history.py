@@ -32,7 +32,7 @@ MAX_LISTED = 1000
 def runs(deployment: Deployment) -> list[Run]:
     """The runs and rollbacks on record, newest first."""
     machine = deployment.promote_machine_arn
-    return control.listed_runs(deployment.stepfunctions, deployment.loop_state, machine, MAX_LISTED)
+    return control.listed_runs(deployment.stepfunctions, deployment.loop_state.runs(), machine, MAX_LISTED)
 
 
 def run(deployment: Deployment, id: str) -> Run:

@@ -123,16 +123,15 @@ def list_versions(caller: Caller) -> responses.ModelVersions:
 def read_evaluation(caller: Caller, version: str, options: EvaluationOptions) -> responses.VersionEvaluation:
     """What a version was evaluated to: curves, confusions, F1 by object size."""
     from lambdas import evaluation_documents
-    from lambdas.domain.evaluation import matching, measures
+    from lambdas.domain.evaluation import matching
 
     evaluated, thresholds = _judged_by(version, options)
-    evaluation = evaluated.evaluation
-    judged = matching.judge_all(evaluation, thresholds)
+    judged = matching.judge_all(evaluated.evaluation, thresholds)
     return evaluation_documents.evaluation(
         evaluated,
         thresholds,
         judged,
-        curves=measures.curves(evaluation),
+        curves=evaluated.curves,
         deployment=_label_thresholds(),
         renamed=_renamed(),
     )
@@ -207,6 +206,7 @@ def read_home(caller: Caller) -> responses.Home:
     from lambdas.domain.console import home, production, serving
     from lambdas.domain.drift import watch
     from lambdas.domain.retrain import steps
+    from lambdas.domain.shared.records import SnapshotSummary
     from lambdas.parts import Parts
 
     s = services()
@@ -216,7 +216,7 @@ def read_home(caller: Caller) -> responses.Home:
     served = parts.read("champion", lambda: serving.document(s.engine, s.loop_state, s.tuning()), None)
     month, costs = parts.read("costs", _home_costs, (None, None))
     runs = parts.read("runs", _listed_runs, ())
-    versions = parts.read("versions", s.loop_state.versions, ())
+    versions = parts.read("versions", s.loop_state.version_outlines, ())
     known, drift, drift_document = None, None, None
     if name:
         known = parts.read("precision", lambda: production.read(s.reviews, s.observations, name), None)
@@ -231,7 +231,8 @@ def read_home(caller: Caller) -> responses.Home:
         for part, read in home.waiting(s.loop_state, s.reviews, runs, drift, month).items()
         for one in parts.read(part, read, ())
     ]
-    labels, images = home.images_by_label(runs)
+    snapshot = parts.read("runs", lambda: home.newest_snapshot(s.loop_state, runs), SnapshotSummary())
+    labels, images = home.images_by_label(snapshot)
     evaluated = [version for version in versions if version.f1 is not None]
     return responses.Home(
         unread=parts.unread,
@@ -689,7 +690,8 @@ def _listed_runs() -> list[Run]:
     from lambdas.domain.console import control
 
     s = services()
-    return control.listed_runs(s.stepfunctions, s.loop_state, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
+    runs = s.loop_state.run_outlines()
+    return control.listed_runs(s.stepfunctions, runs, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
 
 
 def _runs() -> list[Run]:

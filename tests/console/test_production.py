@@ -18,6 +18,7 @@ from lambdas.domain.review.results import precision
 from lambdas.domain.review.results.reviewer_statistics import add_request
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.records import Run, SnapshotSummary
+from lambdas.domain.shared.scores import LabelScore
 from tests.drift.test_counting import seen
 from tests.fixtures.api_gateway import Gateway
 from tests.fixtures.deployment import World
@@ -150,7 +151,7 @@ def waiting(world: World, runs: Sequence[Run], drift: DriftState | None, month: 
 
 def test_nothing_waits_where_there_is_nothing(world: World) -> None:
     assert waiting(world, [], None, MONTH) == []
-    assert home.images_by_label([]) == ([], 0)
+    assert home.images_by_label(home.newest_snapshot(world.loop_state, [])) == ([], 0)
 
 
 def test_what_waits_is_named_the_most_urgent_first(world: World) -> None:
@@ -172,9 +173,18 @@ def test_what_waits_is_named_the_most_urgent_first(world: World) -> None:
     assert waiting(world, [ended, *runs], None, MONTH)[1:] == []
 
 
-def test_labels_with_the_fewest_images_come_first() -> None:
+def test_labels_with_the_fewest_images_come_first(world: World) -> None:
+    """Those of the newest run that made a snapshot; the list of runs has no counts by label."""
     summary = SnapshotSummary("detection", 5, 2, 2, {"cat": 5, "dog": 1}, {"cat": 1, "dog": 1})
-    labels, images = home.images_by_label([Run("b"), Run("a", images=summary)])
+    score = (LabelScore("cat", 0.9, 0.9, 0.9, 3, 0.5),)
+    made = Run("a", images=summary, started_at="2026-11-28T12:00:00.000000Z", f1=0.9, labels=score)
+    world.loop_state.update_run(made)
+    world.loop_state.update_run(Run("b", started_at="2026-11-28T13:00:00.000000Z"))
+    outlines = world.loop_state.run_outlines()
+    assert [one.id for one in outlines] == ["b", "a"]
+    bare = replace(summary, train_labels={}, test_labels={})
+    assert outlines[1] == replace(made, images=bare, labels=())
+    labels, images = home.images_by_label(home.newest_snapshot(world.loop_state, outlines))
     assert [(one.label, one.train, one.test) for one in labels] == [("dog", 1, 1), ("cat", 5, 1)]
     assert images == 7
 

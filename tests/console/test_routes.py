@@ -924,7 +924,7 @@ _BROKEN_PARTS = {
     "champion": ("lambdas.domain.console.serving.document", ("serving",)),
     "costs": ("lambdas.domain.costs.accounts.running", ("costs",)),
     "runs": ("lambdas.domain.console.control.listed_runs", ("runs", "snapshot_images")),
-    "versions": ("lambdas.domain.shared.state.LoopState.versions", ("versions",)),
+    "versions": ("lambdas.domain.shared.state.LoopState.version_outlines", ("versions",)),
     "precision": ("lambdas.domain.console.production.read", ("production",)),
     "drift": ("lambdas.domain.drift.watch.read_state", ("drift",)),
     "incidents": ("lambdas.domain.shared.state.LoopState.incident", ()),

@@ -7,7 +7,7 @@ in the cause of an execution that was stopped. Step Functions keeps both for 90 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +84,9 @@ def begin_rollback(
 
 
 def listed_runs(
-    stepfunctions: SFNClient, loop_state: LoopState, promote_machine_arn: str, limit: int
+    stepfunctions: SFNClient, runs_known: Sequence[Run], promote_machine_arn: str, limit: int
 ) -> list[Run]:
     """The latest runs, newest first; rollbacks are among them."""
-    runs_known = loop_state.runs()
     rollbacks = _rollbacks(stepfunctions, promote_machine_arn, {run.id for run in runs_known})
     return sorted([*rollbacks, *runs_known], key=lambda run: run.started_at or "", reverse=True)[:limit]
 

@@ -34,7 +34,7 @@ def latest(s3: S3Client, bucket: str, loop_state: LoopState) -> LatestReport:
     Raises:
         ApiError: there is none yet.
     """
-    for run in loop_state.runs():
+    for run in loop_state.run_outlines():
         if run.data_report is None or not run.snapshot:
             continue
         try:

@@ -69,9 +69,19 @@ def waiting(
     }
 
 
-def images_by_label(runs: Sequence[Run]) -> tuple[list[LabelImages], int]:
-    """Images of the newest snapshot by label, fewest first, and how many it has in all."""
-    newest = next((run.images for run in runs if run.images), SnapshotSummary())
+def newest_snapshot(loop_state: LoopState, runs: Sequence[Run]) -> SnapshotSummary:
+    """The newest snapshot with the images of each label, which lists of runs leave out.
+
+    Args:
+        runs: newest first.
+    """
+    newest = next((run.id for run in runs if run.images), None)
+    run = loop_state.run(newest) if newest else None
+    return run.images if run and run.images else SnapshotSummary()
+
+
+def images_by_label(newest: SnapshotSummary) -> tuple[list[LabelImages], int]:
+    """Images of a snapshot by label, fewest first, and how many it has in all."""
     labels = [
         LabelImages(label, newest.train_labels.get(label, 0), newest.test_labels.get(label, 0))
         for label in {*newest.train_labels, *newest.test_labels}

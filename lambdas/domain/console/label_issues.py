@@ -95,7 +95,7 @@ class IssueFinder:
         return VersionIssues(name, _under_present_names(known.issues, renamed), known.images, renamed)
 
     def _newest(self, loop_state: LoopState) -> tuple[str, KeptIssues]:
-        for record in loop_state.versions()[:_LOOKED_AT]:
+        for record in loop_state.version_outlines()[:_LOOKED_AT]:
             if record.f1 is not None:
                 with suppress(NoEvaluationError):
                     return record.id, self._of_version(loop_state, record.id)

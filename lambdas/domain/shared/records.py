@@ -6,7 +6,7 @@ Whatever a crash left half written can be read: a member that was not written ye
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, field, fields
 from typing import Any, Literal, TypeVar
 
@@ -557,6 +557,22 @@ def attributes(record: AnyRecord) -> dict[str, Any]:
 
 def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     return {member.name: values[member.name] for member in fields(kind) if member.name in values}
+
+
+def _outline(kind: Any, *, without: Collection[str]) -> tuple[str, ...]:
+    return tuple(member.name for member in fields(kind) if member.name not in without)
+
+
+RUN_OUTLINE = (
+    *_outline(Run, without=("images", "labels", "verdicts", "steps")),
+    *(
+        f"images.{name}"
+        for name in _outline(SnapshotSummary, without=("train_labels", "test_labels", "left_out"))
+    ),
+)
+"""Members of a run that do not grow with the number of labels, as paths in its item."""
+VERSION_OUTLINE = _outline(ModelVersion, without=("labels", "verdicts", "shadow", "settings"))
+"""The same of a model version."""
 
 
 def _document(record: Run | ModelVersion) -> dict[str, Any]:

@@ -183,8 +183,11 @@ class LoopState:
 
     def runs(self) -> list[Run]:
         """Every run, newest first."""
-        runs = [records.read(Run, item) for item in self._all("RUN")]
-        return sorted(runs, key=lambda run: run.started_at or "", reverse=True)
+        return _newest_runs(self._all("RUN"))
+
+    def run_outlines(self) -> list[Run]:
+        """The same without labels, verdicts and steps, which are most of what there is to read."""
+        return _newest_runs(self._all("RUN", records.RUN_OUTLINE))
 
     def version(self, id: str) -> ModelVersion | None:
         """The model version's record, however much of it is there."""
@@ -193,8 +196,11 @@ class LoopState:
 
     def versions(self) -> list[ModelVersion]:
         """Every model version, newest first."""
-        versions = [records.read(ModelVersion, item) for item in self._all("VERSION")]
-        return sorted(versions, key=lambda version: version.created_at or "", reverse=True)
+        return _newest_versions(self._all("VERSION"))
+
+    def version_outlines(self) -> list[ModelVersion]:
+        """The same without labels, verdicts and settings, which are most of what there is to read."""
+        return _newest_versions(self._all("VERSION", records.VERSION_OUTLINE))
 
     def add_version(self, version: ModelVersion) -> ModelVersion:
         """Record a version that no run has trained, with the next number; if it is on record, that stays."""
@@ -539,8 +545,17 @@ class LoopState:
     def _get(self, kind: str, id: str) -> dict[str, Any] | None:
         return self._table.get_item(Key={"kind": kind, "id": id}, ConsistentRead=True).get("Item")
 
-    def _all(self, kind: str) -> Iterator[dict[str, Any]]:
-        for page in query_pages(self._table, {"KeyConditionExpression": Key("kind").eq(kind)}):
+    def _all(self, kind: str, members: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Every item of a kind, with these members only, if any are given."""
+        query: dict[str, Any] = {"KeyConditionExpression": Key("kind").eq(kind)}
+        if members:
+            # Many of them are reserved words.
+            steps = {step: f"#{step}" for member in members for step in member.split(".")}
+            query["ExpressionAttributeNames"] = {alias: step for step, alias in steps.items()}
+            query["ProjectionExpression"] = ", ".join(
+                ".".join(steps[step] for step in member.split(".")) for member in members
+            )
+        for page in query_pages(self._table, query):
             yield from page["Items"]
 
     def _put(
@@ -850,3 +865,13 @@ def _lost(name: LeaseName, holder: str) -> str:
 
 def _ticket() -> str:
     return uuid.uuid4().hex[:12]
+
+
+def _newest_runs(items: Iterable[dict[str, Any]]) -> list[Run]:
+    runs = [records.read(Run, item) for item in items]
+    return sorted(runs, key=lambda run: run.started_at or "", reverse=True)
+
+
+def _newest_versions(items: Iterable[dict[str, Any]]) -> list[ModelVersion]:
+    versions = [records.read(ModelVersion, item) for item in items]
+    return sorted(versions, key=lambda version: version.created_at or "", reverse=True)

@@ -251,8 +251,9 @@ def _definition(item: Any) -> LabelDefinition:
 
 def _of_models(loop_state: LoopState) -> Iterator[str]:
     """Labels of the newest model version that was evaluated."""
-    for version in loop_state.versions():
-        if version.labels:
+    for outline in loop_state.version_outlines():
+        version = loop_state.version(outline.id)
+        if version and version.labels:
             yield from (score.label for score in version.labels)
             return
 
