@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,7 +85,7 @@ class RekognitionCopy:
                 self._wait(say)
         finally:
             # Whatever has come of it, nobody needs the permission any more: a copy that goes on has begun.
-            self._forbid()
+            self._forbid(say)
 
     def _begin(self, say: Say) -> None:
         say(f"Copying {self.version.id} to {where(self.target)} as {self.name}")
@@ -170,11 +169,21 @@ class RekognitionCopy:
                 f" rekognition:PutProjectPolicy on {project} ({message})"
             ) from error
 
-    def _forbid(self) -> None:
-        """Delete the policy. Without the permission for that, it allows the same copy once more."""
-        with suppress(ClientError):
+    def _forbid(self, say: Say) -> None:
+        """Delete the policy; where that cannot be done, say what is left and how it is deleted."""
+        if account(self.source) == account(self.target):
+            return
+        try:
             self.source.rekognition.delete_project_policy(
                 ProjectArn=self.source.project_arn, PolicyName=self.policy
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return
+            say(
+                f"Account {account(self.target)} may still copy {self.version.id}: the policy could not be"
+                f" deleted ({error.response['Error'].get('Message', '')}). Delete it with `aws rekognition"
+                f" delete-project-policy --project-arn {self.source.project_arn} --policy-name {self.policy}`"
             )
 
     def _wait(self, say: Say) -> None:

@@ -169,7 +169,7 @@ def test_within_an_account_no_policy_is_needed(
     there = replace(target, project_arn=PROJECT.replace("parts", "other"))
     there.__dict__.update(rekognition=account, engine=account, loop_state=account)
     releasing.copy(releasing.prepare(source, there, V2), lambda text: None)
-    assert account.called("put_project_policy") == []
+    assert account.called("put_project_policy") == account.called("delete_project_policy") == []
 
 
 @pytest.mark.parametrize(
@@ -304,6 +304,24 @@ def test_a_copy_that_is_refused_says_what_helps(
     assert message in str(refused(lambda: releasing.copy(release, lambda text: None)))
     assert account.records == {}
     assert account.called("delete_project_policy"), "it allows nothing any more"
+
+
+def test_a_policy_that_stays_behind_is_named(
+    source: Deployment, target: Deployment, account: Account
+) -> None:
+    """Whether the copy was made or not: nobody thinks that the permission is gone."""
+    account.errors["delete_project_policy"] = client_error("AccessDeniedException", "not you")
+    release = releasing.prepare(source, target, V2)
+    assert isinstance(release.copy, RekognitionCopy)
+    lines: list[str] = []
+    account.errors["copy_project_version"] = client_error("LimitExceededException", "why")
+    refused(lambda: releasing.copy(release, lines.append))
+    assert f"--policy-name {release.copy.policy}" in lines[-1]
+    assert "may still copy" in lines[-1]
+    account.errors["delete_project_policy"] = client_error("ResourceNotFoundException", "none")
+    count = len(lines)
+    refused(lambda: releasing.copy(release, lines.append))
+    assert not any("may still copy" in line for line in lines[count:])
 
 
 def test_a_copy_that_has_failed_says_why(source: Deployment, target: Deployment, account: Account) -> None:
