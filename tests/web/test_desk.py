@@ -357,6 +357,15 @@ def test_an_empty_queue_fills_by_itself_when_looked_at(site: Site) -> None:
     assert task_of(page) == "task-1"
 
 
+def test_a_desk_without_labels_says_who_defines_them(site: Site) -> None:
+    site.begin(empty=True, administrator=False)
+    page = site.page()
+    expect(page.get_by_text("Ask an administrator to define them")).to_be_visible()
+    site.change(administrator=True)
+    page.reload()
+    expect(page.locator(".side").get_by_role("link", name="Define labels")).to_be_visible()
+
+
 # What is not lost
 
 

@@ -219,6 +219,9 @@ def test_what_there_is_before_there_is_anything_is_accessible(look: Look, site: 
     site.begin(empty=True, tasks=0)
     page = site.page(**look.settings())
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    empty = page.locator(".no-task")
+    expect(empty.get_by_role("link", name="Upload images")).to_have_attribute("href", "/dataset/upload")
+    expect(empty.get_by_role("link", name="Define labels")).to_have_attribute("href", "/admin/labels")
     problems = {"Review": violations(page)}
     page.get_by_role("link", name="LabelLoop").click()
     expect(page.get_by_text("Nothing waits for anybody.")).to_be_visible()

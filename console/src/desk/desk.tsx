@@ -1,7 +1,8 @@
 /** The review desk: one image at a time, the next ones already loaded. */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { getQueue, takeBackSkips, type AnswerBody, type Verdict } from '../api'
-import { me } from '../session'
+import { Link } from '../router'
+import { isAdministrator, me } from '../session'
 import { problem } from '../runs/loaded'
 import { Button, EmptyState, number, sentence, Spinner, timeOfDay, toast } from '../ui'
 import { Canvas } from './canvas'
@@ -219,12 +220,29 @@ function DeskImage({ ready, claims }: { ready: Ready; claims: Claims }) {
 
 /** Why there is no image for this reviewer, where others may have some. */
 function noneText(skipped: number, elsewhere: number): string {
-  if (skipped + elsewhere === 0) return 'Every image has been answered. New images appear here automatically.'
+  if (skipped + elsewhere === 0)
+    return 'No image waits for an answer. What is uploaded without labels comes here, and what the model is not sure of.'
   const parts = [
     elsewhere > 0 && `${number(elsewhere)} ${elsewhere === 1 ? 'is' : 'are'} with other reviewers`,
     skipped > 0 && `you skipped ${number(skipped)}`,
   ].filter(Boolean)
   return `Of the images that wait, ${parts.join(', and ')}. New images appear here automatically.`
+}
+
+/** Where what the desk needs comes from. */
+function FirstSteps() {
+  return (
+    <>
+      <Link class="button button-plain" href="/dataset/upload">
+        Upload images
+      </Link>
+      {desk.labelsLoaded.value && desk.usable.value.length === 0 && (
+        <Link class="button button-plain" href="/admin/labels">
+          Define labels
+        </Link>
+      )}
+    </>
+  )
 }
 
 function NoTask({ claims }: { claims: Claims }) {
@@ -255,6 +273,7 @@ function NoTask({ claims }: { claims: Claims }) {
           Review what you skipped
         </Button>
       )}
+      {supply.value === 'empty' && isAdministrator() && <FirstSteps />}
       {retry}
     </div>
   )

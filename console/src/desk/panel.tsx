@@ -1,6 +1,8 @@
 /** The panel beside the image: the labels to choose from, and the boxes. */
 import { signal } from '@preact/signals'
 import type { Label } from '../api'
+import { Link } from '../router'
+import { isAdministrator } from '../session'
 import { Swatch } from '../ui'
 import type { DeskBox } from './boxes'
 import * as desk from './state'
@@ -17,7 +19,7 @@ export function LabelPanel({ focusImage }: { focusImage: () => void }) {
       {desk.task.value && desk.task.value.drafted_from > 0 && (
         <p class="muted">{draftText(desk.task.value.drafted_from)}</p>
       )}
-      {desk.usable.value.length === 0 && <p class="muted">{noLabels()}</p>}
+      {desk.usable.value.length === 0 && <NoLabels />}
       <ul class={classification ? 'labels labels-large' : 'labels'}>
         {choices.map((label) => (
           <LabelRow key={label.label} label={label} focusImage={focusImage} />
@@ -27,8 +29,16 @@ export function LabelPanel({ focusImage }: { focusImage: () => void }) {
   )
 }
 
-const noLabels = () =>
-  desk.labelsLoaded.value ? 'An administrator has to define labels first.' : 'Loading the labels'
+function NoLabels() {
+  if (!desk.labelsLoaded.value) return <p class="muted">Loading the labels</p>
+  if (!isAdministrator())
+    return <p class="muted">There are no labels yet. Ask an administrator to define them: they appear here by themselves.</p>
+  return (
+    <p class="muted">
+      There are no labels yet. <Link href="/admin/labels">Define labels</Link> first, then choose one here.
+    </p>
+  )
+}
 
 function isOn(label: string): boolean {
   if (desk.task.value?.kind === 'classification') return desk.unsent.value.labels.includes(label)
