@@ -1,13 +1,17 @@
 """The console's pages with 250,000 images: what its functions answer, and what Chromium shows.
 
 The functions run in this process, against an embedded stack with these images; the pages have the console's
-mock of the API behind them, with as many. `IMAGES=5000 python -m benchmarks dataset_pages` looks at fewer.
+mock of the API behind them, with as many, and with thumbnails as the loop makes them. Beside what a request
+took stands the processor time of both, which other work on the machine does not lengthen as much.
+`IMAGES=5000 python -m benchmarks dataset_pages` looks at fewer.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import statistics
 import tempfile
 import time
@@ -19,13 +23,19 @@ from playwright.sync_api import Page
 
 from benchmarks import data
 from benchmarks.many_images import CHAMPION, Filled, filled
+from infra import console_asset
+from lambdas.domain.images import thumbnails
+from local.scenes import detection_scenes
 from tests.fixtures.console_site import served
 
 IMAGES = int(os.environ.get("IMAGES", data.MANY))
 ROUNDS = 5
 FIRST_MS, NEXT_MS = 1000, 100
 """Limits: until a page's first useful content, and for an interaction with what is there."""
+FIRST_LOAD_KB = 250
 DEEP_PAGES = 20
+THUMBNAILS = 40
+"""Files that the wall shows by turns, each under an address of its own."""
 PATIENCE_MS = 60_000
 _VERSION = f"/api/versions/{CHAMPION}"
 _MOCKED = "v7-0123456789ab"
@@ -50,6 +60,7 @@ def measure() -> None:
         with filled(Path(folder), IMAGES) as probe:
             print(f"  {IMAGES:,} images, filled in {time.perf_counter() - began:.0f} s", flush=True)
             ask(probe)
+    first_load()
     show()
 
 
@@ -78,7 +89,7 @@ def ask(probe: Filled) -> None:
         ("model versions", "/api/versions"),
         ("runs", "/api/runs"),
     ):
-        _print_request(what, path)
+        _print_request(what, path, probe.stack)
     cursor = ""
     times = []
     for _ in range(DEEP_PAGES):
@@ -113,27 +124,50 @@ def get(path: str) -> Any:
     return document
 
 
-def _print_request(what: str, path: str) -> None:
-    times = []
+def _print_request(what: str, path: str, stack: int) -> None:
+    times, worked = list[float](), list[float]()
     for _ in range(ROUNDS + 1):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), _processor_seconds(stack)
         get(path)
         times.append(1000 * (time.perf_counter() - began))
-    first, *others = times
-    median = statistics.median(others)
-    verdict = "within" if median <= FIRST_MS else "OVER"
+        worked.append(1000 * (_processor_seconds(stack) - before))
+    median = statistics.median(times[1:])
+    verdict = "within" if max(median, times[0]) <= FIRST_MS else "OVER"
     print(
-        f"  {what}: {median:.0f} ms, the first time {first:.0f} ms; limit {FIRST_MS} ms: {verdict}",
+        f"  {what}: {median:.0f} ms, the first time {times[0]:.0f} ms; of the processors"
+        f" {statistics.median(worked[1:]):.0f} and {worked[0]:.0f} ms; limit {FIRST_MS} ms: {verdict}",
         flush=True,
     )
+
+
+def _processor_seconds(stack: int) -> float:
+    """What this process and the stack's have used of the processors."""
+    fields = Path(f"/proc/{stack}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 # The pages
 
 
+def first_load() -> None:
+    """What a browser loads before it shows anything, as CloudFront compresses it at best and at worst."""
+    built = console_asset.build()
+    page = (built / "index.html").read_text()
+    names = re.findall(r'(?:src|href)="/([^"]+)"', page)
+    files = [page.encode(), *((built / name).read_bytes() for name in names)]
+    kilobytes = sum(len(gzip.compress(file, 6)) for file in files) / 1000
+    others = sum(len(gzip.compress(file.read_bytes(), 6)) for file in built.rglob("*") if file.is_file())
+    print(
+        f"  the first load: {kilobytes:.0f} kB of {len(files)} files, gzipped; limit {FIRST_LOAD_KB} kB;"
+        f" the whole console {others / 1000:.0f} kB",
+        flush=True,
+    )
+
+
 def show() -> None:
     """Each page from its address to its first useful content; then scrolling and keys on the wall."""
-    with served() as site:
+    with tempfile.TemporaryDirectory() as folder, served(_thumbnails(Path(folder))) as site:
         site.begin(images=IMAGES)
         page = site.page("home")
         page.locator("#home-waiting").wait_for()
@@ -146,6 +180,12 @@ def show() -> None:
         _print_verdict(f"a screen of thumbnails further, {cells} in the page", taken, NEXT_MS)
         page.locator(".cell a").first.focus()
         _print_verdict("an arrow key on the wall", [page.evaluate(_KEY) for _ in range(DEEP_PAGES)], NEXT_MS)
+
+
+def _thumbnails(folder: Path) -> Path:
+    for number, scene in enumerate(detection_scenes(THUMBNAILS, 1)):
+        (folder / f"{number:03}.jpg").write_bytes(thumbnails.of_file(scene.jpeg()))
+    return folder
 
 
 def _first_content(page: Page, address: str, content: str) -> float:

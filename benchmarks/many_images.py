@@ -76,11 +76,12 @@ _MACHINE = f"arn:aws:states:{embedded.REGION}:{embedded.ACCOUNT}:stateMachine:{N
 
 @dataclass(frozen=True)
 class Filled:
-    """What to ask for in what was filled: a label, a hash, the end of a key."""
+    """What to ask for in what was filled: a label, a hash, the end of a key; and the stack's process."""
 
     label: str
     sha256: str
     text: str
+    stack: int
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def filled(home: Path, count: int) -> Iterator[Filled]:
     try:
         with _environment(stack):
             first = next(data.images(count))
-            yield Filled(first.label_names[0], first.sha256, min(first.sources)[-12:])
+            yield Filled(first.label_names[0], first.sha256, min(first.sources)[-12:], stack.pid)
     finally:
         embedded.stop(home)
 
