@@ -26,10 +26,11 @@ from infra.user_pool import UserPool
 _PAGES = """function handler(event) {
   var request = event.request;
   if (request.uri.indexOf('.') === -1) request.uri = '/index.html';
+  if (request.uri === '/favicon.ico') request.uri = '/icon.svg';
   return request;
 }
 """
-"""Addresses without a suffix are pages of the app."""
+"""Addresses without a suffix are pages of the app; some browsers ask for the icon by its old name."""
 
 
 class ConsoleSite(Construct):

@@ -153,6 +153,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and scope["path"] == FUNCTION_FAULTS_PATH:
         asked = scope["method"], await _body(receive), engine().function_faults, function_faults.parse
         await _answer(send, *_fault(*asked))
+    elif scope["type"] == "http" and _is_icon_of_sign_in(scope):
+        await _answer(send, 204, {}, b"")
     elif scope["type"] == "http" and scope["path"].startswith(exported.PATH):
         await _answer(send, *await _exported_model(scope["path"].removeprefix(exported.PATH)))
     elif scope["type"] == "http" and scope["path"].startswith(workers.PATH):
@@ -171,6 +173,17 @@ def _as_if_by_tls(scope: Scope) -> Scope:
     """The request as if it came by TLS. Requests over the loopback interface count so: policies that refuse
     all else are enforced here too, and nothing on this interface can be listened to from outside."""
     return {**scope, "scheme": "https"} if scope["type"] == "http" else scope
+
+
+def _is_icon_of_sign_in(scope: Scope) -> bool:
+    """Whether a browser asks for the icon of the sign-in page, which has none: to S3 it is a bucket that
+    nobody may list."""
+    headers = {name.lower(): value for name, value in scope["headers"]}
+    return (
+        scope["path"] == "/favicon.ico"
+        and b"authorization" not in headers
+        and b"cloudfront" not in headers.get(b"host", b"")
+    )
 
 
 def _when_settled(keeper: Keeper, scope: Scope, send: Send) -> Send:

@@ -396,6 +396,8 @@ def test_administration_is_for_administrators(
     expect(places).to_have_text(
         ["Review", "Runs", "Model versions", "Dataset", "Wrong labels", "Batches", "Costs", "Try it"]
     )
+    icon = page.evaluate("fetch('/favicon.ico').then((answer) => answer.headers.get('content-type'))")
+    assert icon == "image/svg+xml"
     page.context.close()
 
 

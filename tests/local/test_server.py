@@ -520,6 +520,13 @@ def test_a_wrong_signature_an_unknown_key_and_no_key_are_refused(server: Server)
     nameless.value.close()
 
 
+def test_a_browser_that_looks_for_the_sign_in_page_s_icon_is_not_refused(server: Server) -> None:
+    with urllib.request.urlopen(f"{server.url}/favicon.ico") as answer:  # noqa: S310
+        assert answer.status == 204
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        server.client("s3").list_objects_v2(Bucket="favicon.ico")
+
+
 def test_a_fault_strikes_over_http(server: Server, rekognition: Any) -> None:
     fault = json.dumps({"operation": "DescribeProjects", "error": "ThrottlingException"}).encode()
     asked = urllib.request.Request(f"{server.url}/_labelloop/faults", fault, method="POST")  # noqa: S310
