@@ -45,6 +45,8 @@ LABELS = {
 """Labels of the API in memory, and what they are in the pictures."""
 SCENE_LABELS = {"nut": "hex-nut", "bolt": "hex-bolt"}
 CONFIDENCES = (97.2, 94.8, 91.3, 88.6, 83.9, 71.5)
+SCREEN = 18
+"""Thumbnails that are in view."""
 TRIED = 3
 """The scene that is sent from the try-it page."""
 
@@ -55,6 +57,8 @@ class Stage:
     def __init__(self) -> None:
         scenes = detection_scenes(60, seed=12, sizes=[SIZE])
         self._scenes = [scene for scene in scenes if len(scene.boxes) >= 5 and len(scene.labels) >= 3]
+
+        self._jpegs: dict[int, bytes] = {}
 
     def play(self, page: Page) -> None:
         page.route("**/config.json", self._config)
@@ -70,7 +74,9 @@ class Stage:
 
     def _picture(self, route: Route) -> None:
         number = int(route.request.url.rpartition("/")[2])
-        route.fulfill(body=self.scene(number).jpeg(), content_type="image/jpeg")
+        if number not in self._jpegs:
+            self._jpegs[number] = self.scene(number).jpeg()
+        route.fulfill(body=self._jpegs[number], content_type="image/jpeg")
 
     def _api(self, route: Route) -> None:
         response = route.fetch()
@@ -94,6 +100,12 @@ class Stage:
         elif "/mistakes" in route.request.url:
             for mistake in body["mistakes"]:
                 self._mistake(mistake)
+        elif "/label-issues" in route.request.url:
+            for issue in body["issues"]:
+                self._issue(issue)
+        elif "/api/images" in route.request.url and "images" in body:
+            for image in body["images"]:
+                self._line(image)
         route.fulfill(response=response, json=body)
 
     def _mistake(self, mistake: dict[str, Any]) -> None:
@@ -104,6 +116,28 @@ class Stage:
         box.pop("confidence")
         judged["truth"] |= {"label": label, "box": box}
         judged["detection"]["box"] = {**box, "left": box["left"] + 6, "width": box["width"] - 3}
+
+    def _issue(self, issue: dict[str, Any]) -> None:
+        """Put what is at issue on a part of its picture."""
+        image = issue["image"]
+        number = int(image["url"].rpartition("/")[2])
+        sha256 = hashlib.sha256(bytes([number])).hexdigest()
+        image.update(image=sha256, width=SIZE[0], height=SIZE[1])
+        label, box = next(self._seen(number))
+        box.pop("confidence")
+        issue["others"] = []
+        for side in filter(None, (issue["before"], issue["after"])):
+            side["box"] = box
+        if issue["after"]:
+            issue["after"]["label"] = label
+
+    def _line(self, image: dict[str, Any]) -> None:
+        """Put the boxes of a thumbnail on the parts of its picture."""
+        image.update(width=SIZE[0], height=SIZE[1])
+        if image["boxes"]:
+            boxes = [{"label": label, **box} for label, box in self._seen(int(image["image"]))]
+            image["boxes"] = [{name: box[name] for name in box if name != "confidence"} for box in boxes]
+            image["labels"] = sorted({box["label"] for box in boxes})
 
     def _seen(self, number: int) -> Iterator[tuple[str, dict[str, float]]]:
         """Labels and boxes of a scene as a model sees them: a few pixels off, and more or less sure."""
@@ -159,6 +193,25 @@ def _mistakes(page: Page, stage: Stage) -> None:
         picture.evaluate("image => image.decode()")
 
 
+def _home(page: Page, stage: Stage) -> None:
+    expect(page.locator("#home-waiting")).to_be_visible()
+
+
+def _dataset(page: Page, stage: Stage) -> None:
+    pictures = page.locator(".cell img")
+    expect(pictures.nth(SCREEN - 1)).to_be_attached()
+    for picture in pictures.all()[:SCREEN]:
+        picture.evaluate("image => image.decode()")
+
+
+def _wrong_labels(page: Page, stage: Stage) -> None:
+    page.locator(".label-issue img").first.evaluate("image => image.decode()")
+
+
+def _production(page: Page, stage: Stage) -> None:
+    expect(page.locator("main table").first).to_be_visible()
+
+
 def _detection(page: Page, stage: Stage) -> None:
     file = FilePayload(name="bench.jpg", mimeType="image/jpeg", buffer=stage.scene(TRIED).jpeg())
     page.locator("input[type=file]").first.set_input_files(file)
@@ -175,6 +228,10 @@ class Shot:
 
 
 SHOTS = {
+    "home": Shot("home", _home, photograph=False),
+    "dataset": Shot("dataset", _dataset, photograph=True),
+    "wrong-labels": Shot("label-issues", _wrong_labels, photograph=True),
+    "production": Shot("production/v7-0123456789ab", _production, photograph=False),
     "review-desk": Shot("review", _review_desk, photograph=True),
     "run": Shot("runs/run-20261123-0006", _run, photograph=False),
     "versions": Shot("versions", _versions, photograph=False),

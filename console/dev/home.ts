@@ -39,7 +39,7 @@ const drift = {
   arrived: { today: 310, '7 days': 2140, '28 days': 8020 },
   findings: [
     { kind: 'confidence', label: '', text: 'half of the images in the last 7 days have a mean confidence of about 71 % or less, of the test images 88 %', p_value: 1e-12 },
-    { kind: 'label', label: 'forklift', text: '21.0% of the images in the last 28 days show forklift, of the test images 4.2%', p_value: 3e-9 },
+    { kind: 'label', label: 'forklift', text: '21.0 % of the images in the last 28 days show forklift, of the test images 4.2 %', p_value: 3e-9 },
   ],
   false_alarm_rate: 0.05,
   least_difference: 0.1788,

@@ -226,7 +226,10 @@ def _text(change: Change, before: float | None, now: float | None) -> str:
         return f"{change.kind} of what arrives, {when}"
     match change.kind:
         case "label":
-            return f"{now:.1%} of the images {when} show {change.label}, of the test images {before:.1%}"
+            return (
+                f"{100 * now:.1f} % of the images {when} show {change.label},"
+                f" of the test images {100 * before:.1f} %"
+            )
         case "detections":
             return (
                 f"half of the images {when} have {now:g} detections or fewer, of the test images {before:g}"
@@ -238,8 +241,8 @@ def _text(change: Change, before: float | None, now: float | None) -> str:
             )
         case "size":
             return (
-                f"on half of the images {when} objects take {now:.0%} of a side or less on average,"
-                f" on the test images {before:.0%}"
+                f"on half of the images {when} objects take {100 * now:.0f} % of a side or less on average,"
+                f" on the test images {100 * before:.0f} %"
             )
 
 
