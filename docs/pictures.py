@@ -134,7 +134,7 @@ class Stage:
     def _line(self, image: dict[str, Any]) -> None:
         """Put the boxes of a thumbnail on the parts of its picture."""
         image.update(width=SIZE[0], height=SIZE[1])
-        if image["boxes"]:
+        if image["status"] != "unlabelled":
             boxes = [{"label": label, **box} for label, box in self._seen(int(image["image"]))]
             image["boxes"] = [{name: box[name] for name in box if name != "confidence"} for box in boxes]
             image["labels"] = sorted({box["label"] for box in boxes})
