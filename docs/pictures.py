@@ -125,7 +125,7 @@ class Stage:
         image.update(image=sha256, width=SIZE[0], height=SIZE[1])
         label, box = next(self._seen(number))
         box.pop("confidence")
-        issue["others"] = []
+        issue.update(others=[])
         for side in filter(None, (issue["before"], issue["after"])):
             side["box"] = box
         if issue["after"]:
