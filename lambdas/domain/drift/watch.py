@@ -231,9 +231,8 @@ def _text(change: Change, before: float | None, now: float | None) -> str:
                 f" of the test images {100 * before:.1f} %"
             )
         case "detections":
-            return (
-                f"half of the images {when} have {now:g} detections or fewer, of the test images {before:g}"
-            )
+            noun = "detection" if now == 1 else "detections"
+            return f"half of the images {when} have {now:g} {noun} or fewer, of the test images {before:g}"
         case "confidence":
             return (
                 f"half of the images {when} have a mean confidence of about {now:.0f} % or less,"
