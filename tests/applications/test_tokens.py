@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -182,6 +183,22 @@ def test_a_new_key_of_the_issuer_s_is_known_within_a_minute(verifier: Verifier, 
     issuer.keys = key_set(key(), key("b"))
     assert verifier.verify(token(signed_by=key("b")), NOW + 61).client_id == LINE
     assert issuer.fetches == 2
+
+
+def test_a_token_that_comes_while_the_keys_are_fetched_is_checked_with_them() -> None:
+    verified: list[Claims] = []
+
+    def fetch() -> Mapping[str, Any]:
+        # It gets as far as to have no keys, and waits.
+        other.start()
+        other.join(0.2)
+        return key_set(key())
+
+    verifier = Verifier(ISSUER, fetch)
+    other = threading.Thread(target=lambda: verified.append(verifier.verify(token(), time.time())))
+    verified.append(verifier.verify(token(), time.time()))
+    other.join()
+    assert [claims.client_id for claims in verified] == [LINE, LINE]
 
 
 def test_while_the_keys_cannot_be_fetched_no_token_is_called_bad(verifier: Verifier, issuer: Issuer) -> None:

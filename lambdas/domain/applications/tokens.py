@@ -8,6 +8,7 @@ One that an application got by its client credentials has no `aud`; its `client_
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,6 +63,7 @@ class Verifier:
         self._issuer, self._fetch = issuer, fetch
         self._keys, self._are_newest = KeySet([]), False
         self._next_fetch_at = 0.0
+        self._lock = threading.Lock()
 
     def verify(self, token: str, now: float) -> Claims:
         """What the token says, if it is good.
@@ -93,14 +95,18 @@ class Verifier:
         An issuer may have new keys at any time. They are fetched anew for a token whose key is not known, but
         not for each: anybody can make such tokens.
         """
+        tried = self._keys
         try:
-            return self._decoded(token)
+            return self._decoded(token, tried)
         except _UnsignedError as error:
-            if now < self._next_fetch_at:
-                raise self._refusal() from error
-        self._fetch_keys(now)
+            with self._lock:
+                # Who has waited here may have got them meanwhile.
+                if self._keys is tried:
+                    if now < self._next_fetch_at:
+                        raise self._refusal() from error
+                    self._fetch_keys(now)
         try:
-            return self._decoded(token)
+            return self._decoded(token, self._keys)
         except _UnsignedError as error:
             raise self._refusal() from error
 
@@ -121,10 +127,10 @@ class Verifier:
             return TokenError(f"the token is not signed by this deployment; {_HELP}")
         return TokenError("the keys that tokens are checked with cannot be read; try again in a moment", 503)
 
-    def _decoded(self, token: str) -> Mapping[str, Any]:
+    def _decoded(self, token: str, keys: KeySet) -> Mapping[str, Any]:
         try:
             # Nothing but what Cognito signs with: a token could name HMAC, or none.
-            claims: Mapping[str, Any] = jwt.decode(token, self._keys, algorithms=["RS256"]).claims
+            claims: Mapping[str, Any] = jwt.decode(token, keys, algorithms=["RS256"]).claims
         except Exception as error:
             # Anybody may send anything, and the decoder raises more than errors of its own about it.
             raise _UnsignedError from error
