@@ -13,6 +13,8 @@ from portable.images import Canvas
 FORMAT = 1
 """The form of a model's files; a change that older code cannot read makes it one more."""
 METADATA_KEY = "labelloop"
+MAX_SIDE = 4096
+"""Pixels of a network's input, at most: an image has no more."""
 MODEL_FILE, SECOND_STAGE_FILE = "model.onnx", "second_stage.onnx"
 
 
@@ -49,7 +51,7 @@ class PortableFacts:
         """The facts in a model's metadata.
 
         Raises:
-            ModelFileError: they are of a newer form, or no facts.
+            ModelFileError: they are of a newer form, lack something, or say what no model can be like.
         """
         try:
             document: dict[str, Any] = json.loads(text)
@@ -69,6 +71,27 @@ class PortableFacts:
                 "canvas": Canvas(**document["canvas"]),
                 "second_stage": SecondStage(**stage) if stage else None,
             }
-            return cls(**parts)
-        except (KeyError, TypeError) as error:
+            facts = cls(**parts)
+            wrong = facts.problem()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"The model's metadata lacks something: {error}") from error
+        if wrong:
+            raise ModelFileError(f"The model's metadata is wrong: {wrong}")
+        return facts
+
+    def problem(self) -> str:
+        """What no model can be like; nothing if all of it can be."""
+        if self.task not in ("detection", "classification"):
+            return f"the task {self.task!r}"
+        if not self.labels or {type(label) for label in self.labels} != {str}:
+            return "its labels are no names"
+        if len(set(self.labels)) < len(self.labels):
+            return "two labels have one name"
+        sides = [
+            *vars(self.canvas).values(),
+            *(vars(self.second_stage).values() if self.second_stage else ()),
+        ]
+        if not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
+            return f"images of {' x '.join(map(str, sides))} pixels"
+        outside = [label for label, share in self.thresholds.items() if not 0 <= share <= 1]
+        return f"the threshold of {outside[0]}" if outside else ""

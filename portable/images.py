@@ -114,7 +114,8 @@ def _opened(source: Path | IO[bytes]) -> Iterator[tuple[Image.Image, tuple[int, 
             yield image, (height, width) if turned else (width, height)
     # A decoder may raise anything when bytes are hostile.
     except Exception as error:
-        raise ValueError(f"{source} cannot be read as an image: {error}") from error
+        name = source if isinstance(source, Path) else "it"
+        raise ValueError(f"{name} cannot be read as an image: {error}") from error
 
 
 def _orientation(image: Image.Image) -> int:

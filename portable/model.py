@@ -102,6 +102,7 @@ class PortableModel:
         """What the model sees in an image file, the surest first: at most 100, none under 1 % confidence.
 
         Raises:
+            ModelFileError: the model's graphs do not give what its facts say.
             ValueError: the file is no image that can be read.
         """
         source = io.BytesIO(image) if isinstance(image, bytes) else image
@@ -110,7 +111,19 @@ class PortableModel:
         return self.predict_upright(picture, size)
 
     def predict_upright(self, image: Image.Image, size: tuple[int, int]) -> list[Prediction]:
-        """What the model sees in an upright image, whose file has this width and height."""
+        """What the model sees in an upright image, whose file has this width and height.
+
+        Raises:
+            ModelFileError: the model's graphs do not give what its facts say.
+        """
+        try:
+            return self._seen(image, size)
+        except MemoryError:
+            raise
+        except Exception as error:  # onnxruntime's errors have no class in common
+            raise ModelFileError(f"The model's graphs do not give what its facts say: {error!r}") from error
+
+    def _seen(self, image: Image.Image, size: tuple[int, int]) -> list[Prediction]:
         outputs = self.graph.run(to_canvas(image, self.facts.canvas)[None])
         if self.facts.task == "classification":
             return ranked(outputs["scores"], self.labels)
@@ -131,7 +144,12 @@ class PortableModel:
         if not sure:
             return []
         crops = np.stack([crop(image, scale, proposal.box, side) for proposal in sure])
-        return classified(sure, second_stage.run(crops)["scores"])
+        scores = second_stage.run(crops)["scores"]
+        if scores.shape[1] != len(self.labels) + 1:
+            raise ValueError(
+                f"{scores.shape[1] - 1} labels in the second stage, {len(self.labels)} in the facts"
+            )
+        return classified(sure, scores)
 
 
 class Graph:

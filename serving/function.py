@@ -78,9 +78,10 @@ def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """
     try:
         began = time.monotonic()
-        model = _model(event["model"]["name"], event["model"]["files"])
+        name = event["model"]["name"]
+        model = _model(name, event["model"]["files"])
         loaded = time.monotonic()
-        labels = _labels(model, _image(event["image"]), event.get("min_confidence"))
+        labels = _labels(name, model, _image(event["image"]), event.get("min_confidence"))
         answered = time.monotonic()
     except ServingError as error:
         logger.warning("%s: %s", error.code, error)
@@ -91,9 +92,13 @@ def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     }
 
 
-def _labels(model: PortableModel, image: bytes, min_confidence: float | None) -> list[dict[str, Any]]:
+def _labels(
+    name: str, model: PortableModel, image: bytes, min_confidence: float | None
+) -> list[dict[str, Any]]:
     try:
         seen = model.predict(image)
+    except ModelFileError as error:
+        raise _unusable(name, error) from error
     except ValueError as error:
         raise ServingError("InvalidImageFormatException", f"the image cannot be decoded: {error}") from error
     return [
@@ -121,11 +126,15 @@ def _model(name: str, files: Mapping[str, str]) -> PortableModel:
         try:
             model = PortableModel.load(Path(folder))
         except ModelFileError as error:
-            raise ServingError("ResourceNotReadyException", f"model {name}: {error}") from error
+            raise _unusable(name, error) from error
     _models[name] = model
     while len(_models) > MAX_MODELS:
         _models.popitem(last=False)
     return model
+
+
+def _unusable(name: str, error: ModelFileError) -> ServingError:
+    return ServingError("ResourceNotReadyException", f"model {name}: {error}")
 
 
 def _fetch_file(name: str, url: str, path: Path) -> None:
@@ -199,7 +208,10 @@ class _TooLargeError(OSError):
 
 
 class _Bounded:
-    """A body of which no more than so many bytes are read."""
+    """A body of which no more than so many bytes are read, and that is read to its end or not at all.
+
+    A connection that breaks off ends a body as if that were all of it: HTTPResponse.read(amt) raises nothing.
+    """
 
     def __init__(self, body: Any, limit: int) -> None:
         self._body, self._limit, self._left = body, limit, limit
@@ -209,6 +221,8 @@ class _Bounded:
         self._left -= len(data)
         if self._left < 0:
             raise _TooLargeError(f"it has more than {self._limit // 1024**2} MB")
+        if self._body.length and (size < 0 or not data):
+            raise OSError(f"the connection broke off, {self._body.length} bytes before the end")
         return data
 
 

@@ -80,6 +80,8 @@ class Store:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.status: dict[str, int] = {}
+        self.broken_off: set[str] = set()
+        """Paths whose connection ends some bytes before their bodies do."""
         store = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -89,7 +91,8 @@ class Store:
                 self.send_response(store.status.get(self.path, 200 if body is not None else 403))
                 self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
-                self.wfile.write(body or b"")
+                self.wfile.write((body or b"")[: -20 if self.path in store.broken_off else None])
+                self.close_connection = self.path in store.broken_off
 
             def log_message(self, format: str, *args: Any) -> None: ...
 
@@ -191,6 +194,64 @@ def test_a_model_that_cannot_be_loaded_says_why_and_is_tried_again(store: Store)
     assert "cut off" in error["message"] or "end is missing" in error["message"]
     store.model("v1", whole)
     assert ask(model)["labels"]
+
+
+def test_what_comes_in_part_alone_is_to_be_asked_for_again(store: Store) -> None:
+    store.files["/image"] = picture()
+    model = store.model("v1", classifier([0.7, 0.1]))
+    for path in (f"/v1/{MODEL_FILE}", "/image"):
+        store.broken_off = {path}
+        error = ask(model, {"url": f"{store.url}/image"})["error"]
+        assert error["code"] == "InternalServerError", "neither the model nor the image is at fault"
+        assert "20 bytes before the end" in error["message"]
+    store.broken_off = set()
+    assert ask(model, {"url": f"{store.url}/image"})["labels"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        classifier([0.7, 0.1], labels=("cat", "dog", "cow")),
+        classifier([0.7, 0.1], labels=("cat",)),
+        classifier([0.7, 0.1], task="detection"),
+        classifier([0.7, 0.1], canvas=Canvas(32, 32)),
+        detector(labels=("cat",)),
+    ],
+)
+def test_a_model_with_labels_of_another_blames_no_image(store: Store, model: bytes) -> None:
+    error = ask(store.model("v1", model), min_confidence=0)["error"]
+    assert error["code"] == "ResourceNotReadyException"
+    assert "v1" in error["message"]
+    assert "do not give what its facts say" in error["message"]
+
+
+def test_a_second_stage_with_labels_of_another_is_not_asked(store: Store) -> None:
+    scores = graph({"scores": ([2, 4], [0.1] * 8)}, [2, 32, 32, 3], {"scores": TensorProto.FLOAT})
+    model = store.model("v1", detector(second_stage=SecondStage(32, 64)), scores.SerializeToString())
+    error = ask(model)["error"]
+    assert error["code"] == "ResourceNotReadyException"
+    assert "3 labels in the second stage, 2 in the facts" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"task": "poetry"},
+        {"labels": ()},
+        {"labels": ("cat", "cat")},
+        {"labels": (1, 2)},
+        {"canvas": Canvas(-1, 64)},
+        {"canvas": Canvas(10**6, 10**6)},
+        {"second_stage": SecondStage(0, 64)},
+        {"thresholds": None},
+        {"thresholds": {"cat": float("nan")}},
+        {"thresholds": {"cat": "high"}},
+    ],
+)
+def test_a_model_whose_facts_no_model_can_have_is_not_loaded(store: Store, members: dict[str, Any]) -> None:
+    error = ask(store.model("v1", classifier([0.7, 0.1], **members)))["error"]
+    assert error["code"] == "ResourceNotReadyException"
+    assert "metadata" in error["message"]
 
 
 def test_a_model_of_a_newer_form_says_what_helps(store: Store) -> None:
