@@ -65,12 +65,12 @@ def reproduce(deployment: Deployment, name: str, *, promote: bool) -> tuple[str,
             allow a training.
     """
     version = history.version(deployment, name)
-    if not version.snapshot:
+    if not version.trained_on:
         raise CommandError(f"{version.id} was not trained by this deployment: its snapshot is not known")
     try:
-        snapshots.read(deployment.s3, deployment.bucket, version.snapshot)
+        snapshots.read(deployment.s3, deployment.bucket, version.trained_on)
     except deployment.s3.exceptions.NoSuchKey as error:
-        where = f"s3://{deployment.bucket}/datasets/{version.snapshot}/"
+        where = f"s3://{deployment.bucket}/datasets/{version.trained_on}/"
         raise CommandError(f"the snapshot that {version.id} was trained with is gone: {where}") from error
     if run := following.under_way(deployment):
         raise CommandError(f"run {run.id} is under way: reproduce {version.id} once it has ended")
@@ -78,11 +78,13 @@ def reproduce(deployment: Deployment, name: str, *, promote: bool) -> tuple[str,
     given: dict[str, Any] = {
         "trigger": "manual",
         "started_by": user(),
-        "snapshot": version.snapshot,
+        "snapshot": version.trained_on,
         "promotes": promote,
     }
-    if version.arn and engine_of(version.arn) == "serverless":
-        given["engine"] = "serverless"
+    if version.arn:
+        # Also where the usual engine is another one since.
+        given["engine"] = engine_of(version.arn)
+        _check_engine(deployment, given["engine"])
     arn = deployment.stepfunctions.start_execution(
         stateMachineArn=deployment.retrain_machine_arn,
         name=runs.execution_name("reproduce"),

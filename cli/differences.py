@@ -47,7 +47,7 @@ class VersionDifference:
     def as_dict(self) -> dict[str, Any]:
         return {
             "versions": [self.first.id, self.second.id],
-            "snapshots": [self.first.snapshot, self.second.snapshot],
+            "snapshots": [self.first.trained_on, self.second.trained_on],
             "f1": [self.first.f1, self.second.f1],
             "settings": self.settings,
             **self.snapshots.as_dict(),
@@ -62,13 +62,13 @@ def between(deployment: Deployment, first: str, second: str) -> VersionDifferenc
     """
     versions = history.version(deployment, first), history.version(deployment, second)
     for version in versions:
-        if not version.snapshot:
+        if not version.trained_on:
             raise CommandError(f"{version.id} was not trained by this deployment: its snapshot is not known")
     s3, bucket = deployment.s3, deployment.bucket
     try:
-        snapshots = difference.between(s3, bucket, str(versions[0].snapshot), str(versions[1].snapshot))
+        snapshots = difference.between(s3, bucket, str(versions[0].trained_on), str(versions[1].trained_on))
     except s3.exceptions.NoSuchKey as error:
-        names = " or ".join(str(version.snapshot) for version in versions)
+        names = " or ".join(str(version.trained_on) for version in versions)
         raise CommandError(f"the files of the snapshot {names} are not in s3://{bucket} any more") from error
     return VersionDifference(*versions, snapshots)
 
@@ -77,7 +77,7 @@ def show(console: Console, between_versions: VersionDifference) -> None:
     """Print the summary, then what has become of each label, then of each image."""
     first, second, snapshots = between_versions.first, between_versions.second, between_versions.snapshots
     for version, images in ((first, snapshots.before), (second, snapshots.after)):
-        console.print(f"{version.id}: snapshot {version.snapshot}, {count(images, 'image')}", markup=False)
+        console.print(f"{version.id}: snapshot {version.trained_on}, {count(images, 'image')}", markup=False)
     for name, (before, after) in (between_versions.settings or {}).items():
         console.print(f"setting {name}: {before} -> {after}", markup=False)
     if not snapshots.images:

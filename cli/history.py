@@ -160,7 +160,7 @@ class VersionEntry:
     champion: bool
     """Whether it serves."""
     snapshot_location: str = ""
-    """Where in S3 the snapshot is that it was trained on."""
+    """Where in S3 the snapshot is that it was trained on; empty in a list, or if there is none."""
     label_thresholds: Mapping[str, float] | None = None
     """Percent by label: what the deployment sets in place of the model's own thresholds; None in a list."""
     images: SnapshotSummary | None = None
@@ -227,7 +227,7 @@ def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
     """The version with where its snapshot is, whether it serves, and the deployment's thresholds."""
     champion = deployment.loop_state.champion()
     serves = champion is not None and champion.version_name == version.id
-    location = f"s3://{deployment.bucket}/datasets/{version.snapshot or ''}/"
+    location = f"s3://{deployment.bucket}/datasets/{version.trained_on}/" if version.trained_on else ""
     run = deployment.loop_state.run(version.run) if version.run else None
     tuning = deployment.tuning()
     entries = [entry for entry in accounts.entries(deployment.loop_state) if entry.version == version.id]
@@ -247,10 +247,10 @@ def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
 
 
 def _snapshot(deployment: Deployment, version: ModelVersion) -> Snapshot | None:
-    if not version.snapshot:
+    if not version.trained_on:
         return None
     try:
-        return snapshots.read(deployment.s3, deployment.bucket, version.snapshot)
+        return snapshots.read(deployment.s3, deployment.bucket, version.trained_on)
     except deployment.s3.exceptions.NoSuchKey:
         return None
 
@@ -270,7 +270,7 @@ def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
             version.id,
             formatting.f1(version.f1),
             _state(entry),
-            version.snapshot or "",
+            version.trained_on or "",
             formatting.moment(version.created_at),
             formatting.moment(version.promoted_at),
             version.run or "",

@@ -42,7 +42,7 @@ def export(deployment: Deployment, version: ModelVersion, folder: Path) -> dict[
             (folder / name).write_bytes(body)
         (folder / SCRIPT.name).write_bytes(SCRIPT.read_bytes())
         evaluation = json.loads((folder / "evaluation.json").read_text())
-        loop = {"version": version.id, "snapshot": version.snapshot, "run": version.run, "f1": version.f1}
+        loop = {"version": version.id, "snapshot": version.trained_on, "run": version.run, "f1": version.f1}
         labels = [asdict(score) for score in version.labels]
         (folder / "evaluation.json").write_text(
             json.dumps({**loop, "evaluation": evaluation, "labels": labels}, indent=2, default=str) + "\n"

@@ -281,7 +281,7 @@ def read_lineage(caller: Caller, version: str) -> responses.Lineage:
     people = snapshot.labelled_by if snapshot else {}
     return responses.Lineage(
         version=record.id,
-        snapshot=record.snapshot,
+        snapshot=record.trained_on,
         train_images=snapshot.train_images if snapshot else None,
         test_images=snapshot.test_images if snapshot else None,
         backgrounds=snapshot.train_backgrounds + snapshot.test_backgrounds if snapshot else None,

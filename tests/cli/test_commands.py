@@ -520,6 +520,7 @@ def test_reproduce_trains_the_snapshot_of_a_version(options: list[str], promotes
         "started_by": ANY,
         "snapshot": "aaaaaaaaaaaaaaaa",
         "promotes": promotes,
+        "engine": "rekognition",
     }
 
 
@@ -532,6 +533,9 @@ def test_what_can_not_be_reproduced_says_why(history: Cli) -> None:
     assert "run images-three is under way" in history("reproduce", "v1").stderr
     history.loop_state.update_version(ModelVersion("imported", number=7))
     assert "was not trained by this deployment" in history("reproduce", "imported").stderr
+    history.fake.executions.clear()
+    history.loop_state.update_version(ModelVersion(V1, arn="arn:aws:sagemaker:eu-west-1:1:training-job/p-v1"))
+    assert "this deployment has no engine serverless" in history("reproduce", "v1").stderr
     assert history.fake.started == []
 
 

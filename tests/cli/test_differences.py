@@ -79,5 +79,15 @@ def test_diff_of_a_snapshot_that_is_gone_says_so(history: Cli) -> None:
     assert "are not in s3://parts-data any more" in result.stderr
 
 
+def test_a_version_that_was_released_was_trained_on_no_snapshot_of_here(compared: Cli) -> None:
+    released = "v1-cccccccccccccccc-of-123456789012"
+    compared.loop_state.add_version(ModelVersion(released, state="champion", snapshot="aaaaaaaaaaaaaaaa"))
+    for command in (("diff", released, "v2"), ("reproduce", released)):
+        assert "was not trained by this deployment" in compared(*command).stderr
+    shown = compared.json("versions", released)
+    assert "snapshot_location" not in shown
+    assert shown["images"] is None
+
+
 def test_diff_with_a_version_that_is_not_there_says_so(compared: Cli) -> None:
     assert compared("diff", "v1", "v9").exit_code != 0

@@ -225,6 +225,11 @@ def test_a_version_that_was_judged_is_not_trained_on(world: World) -> None:
     assert train(begun(world))["version"] == "v1-s"
 
 
+def test_a_version_that_was_released_and_is_not_judged_yet_is_not_trained_on(world: World) -> None:
+    world.version("v7-a-of-123456789012", "TRAINING_COMPLETED", state="trained", snapshot="s")
+    assert train(begun(world))["version"] == "v1-s"
+
+
 # Redriven executions
 
 

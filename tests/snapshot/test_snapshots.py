@@ -454,6 +454,11 @@ def test_a_snapshot_is_trained_once(world: World) -> None:
     assert why_trained(world, SNAPSHOT) == "nothing has changed since snapshot s was trained"
 
 
+def test_a_version_that_was_released_has_trained_no_snapshot_here(world: World) -> None:
+    world.version("v7-a-of-123456789012", snapshot="s", state="champion")
+    assert not why_trained(world, SNAPSHOT)
+
+
 def test_a_snapshot_may_be_trained_by_each_engine(world: World) -> None:
     world.version("v1-s", snapshot="s", state="champion")
     assert why_trained(world, SNAPSHOT, "rekognition")

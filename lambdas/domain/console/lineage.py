@@ -42,9 +42,9 @@ def changed_settings(settings: Mapping[str, object]) -> dict[str, str]:
 
 def snapshot(s3: S3Client, bucket: str, version: ModelVersion) -> Snapshot | None:
     """What the version was trained on; None if it was not trained by this deployment, or that is gone."""
-    if not version.snapshot:
+    if not version.trained_on:
         return None
     try:
-        return snapshots.read(s3, bucket, version.snapshot)
+        return snapshots.read(s3, bucket, version.trained_on)
     except s3.exceptions.NoSuchKey:
         return None

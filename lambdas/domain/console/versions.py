@@ -26,7 +26,7 @@ def document(
         "f1": version.f1,
         "created_at": version.created_at or "",
         "champion": champion is not None and champion.version_name == version.id,
-        "snapshot": version.snapshot,
+        "snapshot": version.trained_on,
         "run": version.run,
         "verdicts": version.verdicts,
         "approval": approval_document(version.approval, pending),

@@ -163,11 +163,11 @@ class Trial:
         learned = {test.key for test in tests}
         serving = self.loop_state.version(champion.version_name)
         for version in (record, serving):
-            if version is None or not version.snapshot:
+            if version is None or not version.trained_on:
                 # It was trained elsewhere, and so on none of these.
                 continue
             with suppress(self.s3.exceptions.NoSuchKey):
-                images = snapshot_files.images(self.s3, self.bucket, version.snapshot, "TRAIN")
+                images = snapshot_files.images(self.s3, self.bucket, version.trained_on, "TRAIN")
                 learned.update(image.key for image in images)
         kind: Kind = "detection" if any(test.truth.boxes for test in tests) else "classification"
         count = self.tuning.shadow_production_images

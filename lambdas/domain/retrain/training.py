@@ -151,7 +151,11 @@ def _left_behind(engine: Engine, loop_state: LoopState, snapshot_id: str) -> Mod
     Only the run that has the lease asks, so no other works on it.
     """
     for record in loop_state.versions():
-        if record.snapshot == snapshot_id and record.state in ("training", "trained") and not record.verdicts:
+        if (
+            record.trained_on == snapshot_id
+            and record.state in ("training", "trained")
+            and not record.verdicts
+        ):
             version = engine.describe_version(record.id)
             if version and (version.status == "TRAINING_IN_PROGRESS" or version.is_trained):
                 return record

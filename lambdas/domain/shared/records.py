@@ -172,6 +172,8 @@ class ModelVersion:
     reason: str | None = None
     """Why it was rejected or has failed."""
     snapshot: str | None = None
+    """That it was trained on, or, of one that was released to the deployment, whose test images it is judged
+    by."""
     run: str | None = None
     created_at: str | None = None
     started_at: str | None = None
@@ -192,6 +194,11 @@ class ModelVersion:
     hours: float | None = None
     labels: tuple[LabelScore, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def trained_on(self) -> str | None:
+        """The snapshot that it was trained on; None if it was not trained by this deployment."""
+        return None if is_released(self.id) else self.snapshot
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON: what is not known is left out, lists are always there."""

@@ -216,9 +216,9 @@ def why_trained(
         if version.state in ("champion", "retired", "rejected")
         and (not engine or is_serverless(version.id) == (engine == "serverless"))
     ]
-    if any(version.snapshot == snapshot.id for version in judged):
+    if any(version.trained_on == snapshot.id for version in judged):
         return f"nothing has changed since snapshot {snapshot.id} was trained"
-    last = next((version.snapshot for version in judged if version.snapshot), None)
+    last = next((version.trained_on for version in judged if version.trained_on), None)
     if last and snapshot.with_objects and _with_objects(s3, bucket, last) == snapshot.with_objects:
         return (
             f"only images with nothing on them have changed since snapshot {last} was trained, and Custom"
