@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas import promote
 from lambdas.domain.catalogue import curation
@@ -105,6 +106,27 @@ def test_a_challenger_that_is_worse_in_production_is_rejected(
     call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
     asked = world.fake.called("detect_custom_labels")[before:]
     assert len(asked) == 2 * len(truth) + len(production), "the champion's answers in production are known"
+
+
+@pytest.mark.parametrize("gone_for", [("old", "new"), ("new",)])
+def test_production_images_that_are_all_deleted_keep_no_version_from_being_judged(
+    gone_for: tuple[str, ...], world: World
+) -> None:
+    made = snapshot_of_cats_and_dogs(world)
+    truth = truths(world, made)
+    world.champion("old", snapshot=made)
+    world.version("new", "RUNNING", snapshot=made)
+    deleted = answered(world, "seen", "cat")
+
+    def finds(version: str, key: str) -> list[dict[str, object]]:
+        if key == deleted and version in gone_for:
+            raise ClientError({"Error": {"Code": "InvalidS3ObjectException"}}, "DetectCustomLabels")
+        return [label(truth.get(key, "cat"))]
+
+    world.fake.finds = finds
+    answer = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert "on production images" not in answer["reason"]
+    assert deleted not in answers_of(world, "old")
 
 
 def test_images_that_the_challenger_has_learned_are_not_among_them(world: World) -> None:

@@ -127,9 +127,10 @@ class Trial:
             )
         tests = self._images(record)
         production = [] if self.rollback else self._production(record, tests)
+        # Once it was given test images it may read: without any production image it is judged by those.
         answers = {
             **ask(self.engine, challenger.arn, tests),
-            **ask(self.engine, challenger.arn, production),
+            **ask_what_is_there(self.engine, challenger.arn, production)[0],
         }
         shadow_answers.keep(self.s3, self.bucket, self.name, answers)
         scores = _scores(tests, answers)
@@ -194,6 +195,20 @@ def ask(engine: Engine, version_arn: str, tests: Sequence[ShadowImage]) -> Answe
     Raises:
         ClientError: the version does not run, cannot look at an image that is there, or gets none of them.
     """
+    answers, refused = ask_what_is_there(engine, version_arn, tests)
+    if refused and not answers:
+        raise refused
+    return answers
+
+
+def ask_what_is_there(
+    engine: Engine, version_arn: str, tests: Sequence[ShadowImage]
+) -> tuple[Answers, ClientError | None]:
+    """As `ask`, be it about none: and the last refusal of an image.
+
+    Raises:
+        ClientError: the version does not run, or cannot look at an image that is there.
+    """
     answers: dict[str, Detections] = {}
     refused: ClientError | None = None
     for test in tests:
@@ -205,9 +220,7 @@ def ask(engine: Engine, version_arn: str, tests: Sequence[ShadowImage]) -> Answe
                 # An image that this version alone cannot look at is no image less to judge it by.
                 raise
             refused = error
-    if refused and not answers:
-        raise refused
-    return answers
+    return answers, refused
 
 
 def ask_champion(engine: Engine, version_arn: str, tests: Sequence[ShadowImage]) -> Answers | None:
@@ -271,9 +284,10 @@ class _Rivals:
 
     def _on_production(self, champion: Champion, *, is_running: bool) -> Comparison | None:
         """How both are on production images; None without any. What the champion has answered about them
-        before is not asked again."""
+        before is not asked again, nor what the challenger could not see."""
         known = shadow_answers.read(self.trial.s3, self.trial.bucket, champion.version_name)
-        missing = [image for image in self.production if image.key not in known] if is_running else []
+        seen = [image for image in self.production if image.key in self.answers]
+        missing = [image for image in seen if image.key not in known] if is_running else []
         fresh = ask_champion(self.trial.engine, champion.version_arn, missing) if missing else None
         if fresh:
             shadow_answers.keep(self.trial.s3, self.trial.bucket, champion.version_name, fresh)
