@@ -24,6 +24,7 @@ from learning.held_out import held_out
 from learning.metrics import Judged, judge
 from learning.trunk import WEIGHTS_VARIABLE, chosen_weights
 from learning.types import Evaluation, Example, Progress, Task
+from portable.facts import MODEL_FILE
 from training_job import manifests
 from training_job.manifests import Line, ManifestError
 
@@ -61,7 +62,7 @@ def run(
 
     Raises:
         ManifestError: the snapshot cannot be trained on.
-        ValueError: the same, as the learning says it.
+        ValueError: the same, as the learning says it, or the model cannot be exported.
     """
     train = manifests.read(manifest_folder / "train.manifest", images)
     task = manifests.task_of(train)
@@ -82,6 +83,8 @@ def run(
     shown = [line.example for line in test]
     target.mkdir(parents=True, exist_ok=True)
     evaluation = export_checked(model, target, shown)
+    if not (target / MODEL_FILE).exists():
+        raise ValueError("the exported model does not see what was learned, and nothing else could answer")
     if weights:
         write_held_out(target, model, [*train, *test], weights, LABEL_CHECK_SHARE * seconds)
     thresholds = dict.fromkeys(model.labels, UNTESTED_THRESHOLD) | dict(model.facts.thresholds)

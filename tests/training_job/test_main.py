@@ -6,6 +6,7 @@ import io
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -109,6 +110,19 @@ def test_what_cannot_be_trained_on_says_why(
     monkeypatch.setenv("SM_OUTPUT_DIR", str(tmp_path / "output"))
     assert main.main(["--version", "v1", "--seconds", "5"]) == 1
     assert "train-3.png is in the snapshot" in (tmp_path / "output" / "failure").read_text()
+
+
+@pytest.mark.parametrize("snapshot", ["classification"], indirect=True)
+def test_a_training_whose_model_cannot_be_exported_has_failed(
+    snapshot: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where ONNX Runtime sees something else than PyTorch: there is nothing that could answer."""
+    learned = SimpleNamespace(labels=tuple(COLOURS))
+    monkeypatch.setattr(main.learning, "train", lambda *_, **__: learned)
+    monkeypatch.setattr(main, "export_checked", lambda *_: None)
+    with pytest.raises(ValueError, match="the exported model does not see what was learned"):
+        main.run(*snapshot, tmp_path / "model", version="v1", seconds=3)
+    assert not (tmp_path / "model" / main.SUMMARY_FILE).exists()
 
 
 @pytest.mark.parametrize("snapshot", ["detection"], indirect=True)
