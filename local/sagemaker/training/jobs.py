@@ -214,7 +214,9 @@ class TrainingJobs:
                 now.status if now.status == "Stopping" and outcome.status == "InProgress" else outcome.status
             )
             secondary = "Stopping" if status == "Stopping" else outcome.secondary
-            self._change(now, status, secondary, **outcome.facts)
+            # A job begins once, on however many spot machines.
+            began = {"began": now.body["began"]} if "began" in now.body else {}
+            self._change(now, status, secondary, **{**outcome.facts, **began})
 
     def _change(self, job: Resource, status: str, secondary: str, **facts: Any) -> None:
         at = time.time()

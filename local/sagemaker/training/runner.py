@@ -125,8 +125,7 @@ class Runner:
         request = job.body["request"]
         self._note(job, Outcome("InProgress", "Downloading"))
         _fetch(request, objects, folder / "ml")
-        began = {} if job.body.get("began") else {"began": time.time()}
-        self._note(job, Outcome("InProgress", "Training", began))
+        self._note(job, Outcome("InProgress", "Training", {"began": time.time()}))
         try:
             return self._train(job, folder, spot_seconds)
         finally:
@@ -180,7 +179,7 @@ def _spot_seconds(request: Mapping[str, Any]) -> float | None:
 def _started(job: Resource, ml: Path, log: Path) -> subprocess.Popen[bytes]:
     request = job.body["request"]
     parameters = {name: json.loads(value) for name, value in request["HyperParameters"].items()}
-    program = ml / "code" / str(parameters.pop("sagemaker_program"))
+    program = _placed(ml / "code", str(parameters.pop("sagemaker_program")))
     arguments = [
         part
         for name, value in sorted(parameters.items())
@@ -238,7 +237,10 @@ def _checkpoints(request: Mapping[str, Any], ml: Path) -> tuple[str, Path] | Non
     config = request.get("CheckpointConfig")
     if config is None:
         return None
-    return config["S3Uri"].rstrip("/"), Path(_inside(config.get("LocalPath", CHECKPOINTS), ml))
+    local = config.get("LocalPath", CHECKPOINTS)
+    if not local.startswith(CONTAINER):
+        raise ValueError(f"checkpoints are kept below {CONTAINER} alone, and not in {local}")
+    return config["S3Uri"].rstrip("/"), _placed(ml, local.removeprefix(CONTAINER))
 
 
 def _keep_checkpoints(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
@@ -260,20 +262,31 @@ def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         bucket, prefix = bucket_and_key(f"{uri}/")
         for key in objects.keys(bucket, prefix):
-            (folder / key.removeprefix(prefix)).write_bytes(objects.get(bucket, key))
+            _placed(folder, key.removeprefix(prefix)).write_bytes(objects.get(bucket, key))
     for channel in request.get("InputDataConfig", []):
         folder = ml / "input" / "data" / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)
         count = 0
         for uri, name in _objects_of(channel["DataSource"]["S3DataSource"], objects):
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(objects.get(*bucket_and_key(uri)))
+            _placed(folder, name).write_bytes(objects.get(*bucket_and_key(uri)))
             count += 1
         if not count:
             raise ValueError(f"no S3 objects found under the channel {channel['ChannelName']}")
     with tarfile.open(fileobj=io.BytesIO(_source(request, objects, ml)), mode="r:gz") as archive:
         _unpack(archive, ml / "code")
+
+
+def _placed(folder: Path, name: str) -> Path:
+    """Where a file of this name lies in a folder of the job's, with the folders that it lies in.
+
+    Raises:
+        ValueError: it would lie beside that folder, on the machine that runs the embedded stack.
+    """
+    target = (folder / name).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} leads out of {CONTAINER}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
 
 
 def _source(request: Mapping[str, Any], objects: Objects, ml: Path) -> bytes:

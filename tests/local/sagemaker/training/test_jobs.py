@@ -241,8 +241,9 @@ def test_a_job_goes_on_where_its_spot_machine_was_taken_away(
     script = """
 import os, time
 from pathlib import Path
-file, model = Path(os.environ["CHECKPOINTS"]) / "step", Path(os.environ["SM_MODEL_DIR"])
+file, model = Path(os.environ["CHECKPOINTS"]) / "a" / "step", Path(os.environ["SM_MODEL_DIR"])
 if not file.exists():
+    file.parent.mkdir()
     file.write_text("begun")
     (model / "half.onnx").write_text("half")
     time.sleep(60)
@@ -256,11 +257,40 @@ if not file.exists():
     assert job["TrainingJobStatus"] == "Completed", job
     passed = [each["Status"] for each in job["SecondaryStatusTransitions"]]
     assert 1 <= job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
+    assert job["TrainingStartTime"] <= job["SecondaryStatusTransitions"][2]["StartTime"], "of both machines"
     again = ["Downloading", "Training"]
     assert passed == ["Starting", *again, "Interrupted", *again, "Uploading", "Completed"]
     model = "training/parts-v1/output/model"
     assert bench.world.files[BUCKET, f"{model}/model.onnx"] == b"begun"
     assert (BUCKET, f"{model}/half.onnx") not in bench.world.files
+
+
+def test_no_file_of_a_job_lies_beside_its_folder(bench: Bench) -> None:
+    """Whoever may write to the bucket may not write to the machine that runs the embedded stack."""
+    checkpoints = {"S3Uri": f"s3://{BUCKET}/training/checkpoints"}
+    manifest = [{"prefix": f"s3://{BUCKET}/"}, "images/a.jpg"]
+    beside: list[tuple[str, dict[str, bytes], dict[str, Any]]] = [
+        ("a channel", {"datasets/s1/../../../../out": b""}, {}),
+        ("a checkpoint", {"training/checkpoints/../../out": b""}, {"CheckpointConfig": checkpoints}),
+        ("its folder", {}, {"CheckpointConfig": {**checkpoints, "LocalPath": "/etc"}}),
+        ("its folder above", {}, {"CheckpointConfig": {**checkpoints, "LocalPath": "/opt/ml/../../a"}}),
+        (
+            "a list",
+            {
+                "datasets/s1/images.manifest": json.dumps([*manifest, "images/../../../../b"]).encode(),
+                "images/../../../../b": b"",
+            },
+            {},
+        ),
+    ]
+    files = dict(bench.world.files)
+    for number, (what, more, asked) in enumerate(beside):
+        bench.world.files.clear()
+        bench.world.files.update({**files, **{(BUCKET, key): body for key, body in more.items()}})
+        bench.sagemaker.create_training_job(**request(f"parts-v{number}", **asked))
+        job = ended(bench, f"parts-v{number}")
+        assert job["TrainingJobStatus"] == "Failed", what
+        assert "ClientError" in job["FailureReason"], what
 
 
 def test_packages_that_are_not_installed_are_named(bench: Bench) -> None:
