@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,7 +21,7 @@ from cli.deployment import CONFIG, Deployment, s3_client
 from cli.output import CommandError
 from cli.progress import Meter, meter
 from cli.session import Session
-from lambdas.domain.annotations import coco, sagemaker, yolo
+from lambdas.domain.annotations import coco, sagemaker, writing, yolo
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
 from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
@@ -38,6 +39,14 @@ if TYPE_CHECKING:
 THREADS = 16
 WINDOW = 4 * THREADS
 """Downloads that are begun and not written yet."""
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_PART_BYTES = 250
+"""Of a file's or a folder's name: Linux takes 255."""
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(\..*)?", re.IGNORECASE
+)
+"""What Windows takes for a device, whatever its suffix."""
 
 _CONFIG = CONFIG.merge(Config(max_pool_connections=THREADS))
 
@@ -80,14 +89,17 @@ class Names:
     """Names of exported images: those that they were imported under, made unique."""
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
 
     def name(self, image: CatalogueImage) -> str:
         suffix = PurePosixPath(image.key).suffix
         for name in (*_names(image), f"{image.sha256}{suffix}"):
-            # Names that differ by case alone are one file on many machines.
-            if name.lower() not in self._taken:
-                self._taken.add(name.lower())
+            one = writing.one_file(name)
+            folders = {str(folder) for folder in PurePosixPath(one).parents}
+            if one not in self._files | self._folders and not folders & self._files:
+                self._files.add(one)
+                self._folders |= folders
                 return name
         raise CommandError(f"{image.id} is exported twice")
 
@@ -106,9 +118,19 @@ def _names(image: CatalogueImage) -> Iterator[str]:
 
 
 def _is_safe(name: str) -> bool:
-    parts = name.split("/")
+    """Whether it is an image's name inside a folder, on any system.
+
+    https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+    """
     plain = name.isprintable() and not set(name) & set('\\:*?"<>|')
-    return plain and all(part not in ("", ".", "..") for part in parts)
+    is_image = PurePosixPath(name).suffix.lower() in _SUFFIXES
+    return plain and is_image and all(map(_is_safe_part, name.split("/")))
+
+
+def _is_safe_part(part: str) -> bool:
+    # Beside it lies a file of its labels, with another suffix.
+    fits = 0 < len(part.encode()) <= MAX_PART_BYTES
+    return fits and not part.endswith((".", " ")) and not _DEVICES.fullmatch(part)
 
 
 # Reading

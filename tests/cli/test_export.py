@@ -142,7 +142,34 @@ def test_names_are_those_of_the_import_and_no_two_alike() -> None:
     assert names.name(image("f", suffix="png")) == f"{'f' * 64}.png"
 
 
-@pytest.mark.parametrize("name", ["../../x.jpg", "a//b.jpg", "a\nb.jpg", "C:\\x.jpg", "a/./b.jpg"])
+def test_names_that_are_one_file_on_some_machine_are_not_given_twice() -> None:
+    names = exporting.Names()
+    assert names.name(image("a", "incoming/unlabeled/stra\u00dfe/caf\u00e9.jpg")) == "caf\u00e9.jpg"
+    assert names.name(image("b", "incoming/annotations/set/cafe\u0301.jpg")) == "set/cafe\u0301.jpg"
+    assert names.name(image("c", "incoming/annotations/a/CAF\u00c9.jpg")) == "a/CAF\u00c9.jpg"
+    assert names.name(image("d", "incoming/unlabeled/x/y.jpg/z.jpg")) == "y.jpg/z.jpg"
+    assert names.name(image("e", "incoming/unlabeled/x/y.jpg")) == "x/y.jpg", "y.jpg is a folder"
+    assert names.name(image("f", "incoming/unlabeled/set/caf\u00e9.jpg/a.jpg")) == f"{'f' * 64}.jpg"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../x.jpg",
+        "a//b.jpg",
+        "a\nb.jpg",
+        "C:\\x.jpg",
+        "a/./b.jpg",
+        "set/con.jpg",
+        "set/Aux/b.jpg",
+        "set/a./b.jpg",
+        "set/a /b.jpg",
+        f"set/{'n' * 300}.jpg",
+        "set/" + 130 * "\u00e9" + ".jpg",
+        "set/labels.txt",
+        "set/noname",
+    ],
+)
 def test_a_key_that_is_no_safe_path_is_no_name(name: str) -> None:
     assert exporting.Names().name(image("a", f"incoming/annotations/{name}")) == f"{'a' * 64}.jpg"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ def check_writable(annotation: ImageAnnotation) -> None:
     for box in annotation.boxes:
         if not all(math.isfinite(side) for side in (box.left, box.top, box.width, box.height)):
             raise ValueError(f"{annotation.image}: {box} is no box")
+
+
+def one_file(name: str) -> str:
+    """What is the same of names that are one file on some machine: case, and how letters are composed, are no
+    difference on Windows and macOS."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def check_path(annotation: ImageAnnotation) -> None:
