@@ -36,21 +36,27 @@ def export(deployment: Deployment, version: ModelVersion, folder: Path) -> dict[
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"{folder} is there already: name a folder that is empty, or none yet")
     files = of_version(deployment, version)
+    files |= {SCRIPT.name: SCRIPT.read_bytes(), SUMMARY_FILE: _evaluation(version, files)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, body in files.items():
             (folder / name).write_bytes(body)
-        (folder / SCRIPT.name).write_bytes(SCRIPT.read_bytes())
-        evaluation = json.loads((folder / "evaluation.json").read_text())
-        loop = {"version": version.id, "snapshot": version.trained_on, "run": version.run, "f1": version.f1}
-        labels = [asdict(score) for score in version.labels]
-        (folder / "evaluation.json").write_text(
-            json.dumps({**loop, "evaluation": evaluation, "labels": labels}, indent=2, default=str) + "\n"
-        )
     except OSError as error:
         raise CommandError(f"{folder} cannot be written: {error.strerror}") from error
     written = sorted(path.name for path in folder.iterdir())
     return {"version": version.id, "folder": str(folder), "files": written}
+
+
+def _evaluation(version: ModelVersion, files: dict[str, bytes]) -> bytes:
+    """The evaluation, with what is on record of the version."""
+    try:
+        evaluation = json.loads(files[SUMMARY_FILE])
+    except (KeyError, ValueError) as error:
+        raise CommandError(f"the evaluation of {version.id} is missing or cut off: {error!r}") from error
+    loop = {"version": version.id, "snapshot": version.trained_on, "run": version.run, "f1": version.f1}
+    labels = [asdict(score) for score in version.labels]
+    document = {**loop, "evaluation": evaluation, "labels": labels}
+    return f"{json.dumps(document, indent=2, default=str)}\n".encode()
 
 
 def of_version(deployment: Deployment, version: ModelVersion) -> dict[str, bytes]:
@@ -64,7 +70,8 @@ def of_version(deployment: Deployment, version: ModelVersion) -> dict[str, bytes
     if engine_of(version.arn) == "serverless":
         return _from_bucket(deployment, version)
     archive = _archive(deployment, version.id, version.arn)
-    return {name: archive.read(name) for name in archive.namelist()}
+    # No other names: each becomes that of a file.
+    return {name: archive.read(name) for name in archive.namelist() if name in (*MODEL_FILES, SUMMARY_FILE)}
 
 
 def _from_bucket(deployment: Deployment, version: ModelVersion) -> dict[str, bytes]:

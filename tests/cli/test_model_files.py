@@ -27,12 +27,15 @@ VERSION = ModelVersion("v3-abc", number=3, arn=ARN, snapshot="s1", run="r1", f1=
 class Stack(BaseHTTPRequestHandler):
     """The embedded stack's answer for the one version that it has."""
 
+    evaluation = json.dumps({"f1": 0.9})
+
     def do_GET(self) -> None:
         there = unquote(self.path) == f"{PATH}{ARN}"
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w") as files:
             files.writestr("model.onnx", b"graph")
-            files.writestr("evaluation.json", json.dumps({"f1": 0.9}))
+            files.writestr("evaluation.json", self.evaluation)
+            files.writestr("../beside.onnx", b"graph")
         self.send_response(200 if there else 404)
         self.end_headers()
         self.wfile.write(body.getvalue() if there else b"")
@@ -61,6 +64,20 @@ def test_a_folder_holds_all_that_a_model_needs(deployment: Any, tmp_path: Path) 
     evaluation = json.loads((tmp_path / "model" / "evaluation.json").read_text())
     assert (evaluation["version"], evaluation["snapshot"]) == ("v3-abc", "s1")
     assert evaluation["evaluation"] == {"f1": 0.9}
+
+
+def test_no_file_of_an_archive_lies_beside_the_folder(deployment: Any, tmp_path: Path) -> None:
+    model_files.export(deployment, VERSION, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_evaluation_that_is_cut_off_leaves_no_folder(
+    deployment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stack, "evaluation", '{"f1": 0.')
+    with pytest.raises(CommandError, match="missing or cut off"):
+        model_files.export(deployment, VERSION, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_nothing_is_overwritten(deployment: Any, tmp_path: Path) -> None:
