@@ -337,6 +337,8 @@ def _amount(key: str, value: Any) -> float | None:
     if value in (None, "null"):
         return None
     try:
+        if isinstance(value, bool):
+            raise TypeError(value)
         return float(value)
     except (TypeError, ValueError):
         raise SettingsError(f"{key}={value!r}: expected a number, or null") from None

@@ -9,7 +9,7 @@ from typing import Any
 from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, fails, fine, unseen
 from cli.doctor.names import find_stack, outputs_of
-from infra.settings import Settings, SettingsError, read
+from infra.settings import Settings, read
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 
 PROJECT = Path(__file__).parents[2]
@@ -24,7 +24,9 @@ def look_before(account: Account, project: Path = PROJECT) -> Findings:
     try:
         # Without the file there is nothing to deploy from, which another check says.
         settings = read(json.loads(file.read_text())["context"].get) if file.exists() else Settings()
-    except SettingsError as error:
+    except KeyError:
+        return [fails("settings", "cdk.json has no context", "mend it in cdk.json")]
+    except ValueError as error:
         return [fails("settings", str(error), "mend it in cdk.json")]
     return [
         *_look_at_quota(account, settings.training_instance, is_spot=settings.training_spot),

@@ -123,6 +123,7 @@ def test_context_text_becomes_the_setting_s_type() -> None:
         ({"monthly_budget_usd": "nan"}, "monthly_budget_usd=nan"),
         ({"monthly_budget_usd": "much"}, "monthly_budget_usd='much': expected a number, or null"),
         ({"environments": {"default": {"monthly_budget_usd": [1]}}}, "expected a number, or null"),
+        ({"environments": {"default": {"monthly_budget_usd": True}}}, "expected a number, or null"),
         ({"environments": {"default": {"min_new_images": "ten"}}}, "expected int"),
         ({"environments": {"default": {"min_new_images": True}}}, "expected int"),
     ],

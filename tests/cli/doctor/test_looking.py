@@ -299,6 +299,14 @@ def test_it_is_the_machine_that_cdk_json_names(
     assert (judged, words in text) == (state, True), text
 
 
+@pytest.mark.parametrize(("text", "words"), [('{"app": ', "Expecting value"), ("{}", "has no context")])
+def test_a_cdk_json_that_cannot_be_read_is_a_finding(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "cdk.json").write_text(text)
+    look = partial(serverless.look_before, project=tmp_path)
+    judged, finding = outcome(Check("training machine", look), {})[0]
+    assert (judged, words in finding) == (State.FAILS, True), finding
+
+
 @pytest.mark.parametrize("subject", ["training machine", "training container"])
 def test_what_the_embedded_stack_lacks_of_the_engine_is_said_where_it_is(
     subject: str, monkeypatch: pytest.MonkeyPatch
