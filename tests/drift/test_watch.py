@@ -13,10 +13,10 @@ from lambdas import drift as handler
 from lambdas.domain.drift import counting, watch
 from lambdas.domain.drift.counts import Counts
 from lambdas.domain.drift.observations import Look, slot_of, thresholds_name
-from lambdas.domain.drift.watch import DriftState
+from lambdas.domain.drift.watch import DriftState, run_name
 from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Run
+from lambdas.domain.shared.records import Run, released_name
 from lambdas.domain.shared.scores import LabelScore
 from lambdas.services import services
 from tests.drift.test_counting import seen
@@ -188,8 +188,16 @@ def test_an_alarm_starts_a_run_if_the_settings_say_so(world: World, monkeypatch:
     world.tune(drift_starts_training=True)
     services().__dict__["stepfunctions"] = world.stepfunctions
     look()
-    assert world.running("retrain") == ["drift-v1-2026-11-28T12"]
-    assert "The run drift-v1-2026-11-28T12 was started" in world.received("people")[0]["Message"]
+    assert world.running("retrain") == ["drift-2026-11-28T12-v1"]
+    assert "The run drift-2026-11-28T12-v1 was started" in world.received("people")[0]["Message"]
+
+
+def test_a_run_has_a_name_that_an_execution_may_have() -> None:
+    twice = released_name(released_name("v7-0123456789abcdef-serverless", "1" * 12), "2" * 12)
+    alarms = [DriftState(twice, since=f"2026-11-28T{hour}:00:00.000000Z") for hour in (12, 13)]
+    names = {run_name(alarm) for alarm in alarms}
+    assert len(names) == 2
+    assert max(map(len, names)) <= 80
 
 
 @pytest.mark.parametrize(("days", "version", "starts"), [(6, "v1", False), (6, None, True), (8, "v1", True)])

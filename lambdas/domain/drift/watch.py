@@ -37,6 +37,8 @@ ENDS_AFTER = timedelta(days=7)
 """An alarm ends once nothing was seen for so long, or with its version."""
 STARTS_AFTER = timedelta(days=7)
 """After a run that drift has started and that has trained, before it starts the next one."""
+MAX_EXECUTION_NAME = 80
+"""https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"""
 _HOUR_DIGITS = len("2026-11-28T23")
 _PART = "drift"
 
@@ -152,7 +154,7 @@ class Watch:
             self.loop_state, tuning, clock.now(), adds_usd=0
         ):
             return f"No run was started: {reason}."
-        name = f"drift-{state.version}-{state.since[:_HOUR_DIGITS]}"
+        name = run_name(state)
         try:
             self.stepfunctions.start_execution(
                 stateMachineArn=self.retrain_machine_arn, name=name, input=json.dumps({"trigger": "drift"})
@@ -177,6 +179,14 @@ class Watch:
             f"drift started one on {clock.minute(last.started_at or '')} already, and starts none for"
             f" {STARTS_AFTER.days} days after it; `labelloop train` starts one at once"
         )
+
+
+def run_name(state: DriftState) -> str:
+    """What the run is called that an alarm starts: the same each time, so that it starts one.
+
+    The hour comes first, as a version that was released twice has a name of 62 letters.
+    """
+    return f"drift-{state.since[:_HOUR_DIGITS]}-{state.version}"[:MAX_EXECUTION_NAME]
 
 
 _HELP = (
