@@ -96,3 +96,17 @@ def test_a_class_of_another_is_another() -> None:
     assert repr(Named(1, 2, "here")) == "here"
     assert Named(1, 2, "here") == Named(1, 2, "here")
     assert Named(1, 2, "here") != Named(1, 2, "there")
+
+
+@pytest.mark.parametrize("make", [Quick, Standard])
+@pytest.mark.parametrize(
+    ("values", "named", "problem"),
+    [
+        (("a",), {"name": "b"}, "got multiple values for argument 'name'"),
+        (("a",), {"sise": 1}, "got an unexpected keyword argument 'sise'"),
+        (("a", 1, (), {}, 5), {}, r"takes .*"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make: Any, values: Any, named: Any, problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        make(*values, **named)
