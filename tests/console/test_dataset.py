@@ -205,6 +205,8 @@ def test_files_go_where_registration_takes_them(
     [
         {"name": "a.gif"},
         {"name": "../a.jpg"},
+        {"name": "day 1/./a.jpg"},
+        {"label": ".."},
         {"name": "a\nb.jpg"},
         {"name": "é" * 450 + ".jpg"},
         {"size": 0},
