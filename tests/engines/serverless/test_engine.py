@@ -17,7 +17,14 @@ from botocore.exceptions import ClientError
 from lambdas import custom_resource
 from lambdas import training_jobs as handler
 from lambdas.domain.engines.both import Detectors, Engines
-from lambdas.domain.engines.port import EngineError, LimitReachedError, NotYetError, Version, engine_of
+from lambdas.domain.engines.port import (
+    NOT_SERVING,
+    EngineError,
+    LimitReachedError,
+    NotYetError,
+    Version,
+    engine_of,
+)
 from lambdas.domain.engines.serverless import training_jobs
 from lambdas.domain.engines.serverless.detector import ServerlessDetector
 from lambdas.domain.engines.serverless.engine import ServerlessDatasets, ServerlessEngine
@@ -439,6 +446,16 @@ def fails_with(bench: Bench, functions: Functions) -> tuple[str, str]:
 def test_the_functions_errors_are_those_of_detect_custom_labels(bench: Bench) -> None:
     refusal = {"code": "ImageTooLargeException", "message": "it is too large"}
     assert fails_with(bench, Functions(error=refusal)) == ("ImageTooLargeException", "it is too large")
+
+
+def test_a_job_that_was_deleted_does_not_serve_and_blames_no_image(bench: Bench) -> None:
+    functions = Functions(labels=[])
+    with pytest.raises(ClientError) as raised:
+        engine(bench, functions).detect_labels(
+            "arn:aws:sagemaker:eu-west-1:1:training-job/gone", {"Bytes": b""}
+        )
+    assert raised.value.response["Error"]["Code"] in NOT_SERVING
+    assert functions.asked == []
 
 
 def test_a_function_that_is_throttled_or_fails_is_asked_again_later(bench: Bench) -> None:

@@ -96,13 +96,20 @@ def model_folder(sagemaker: Any, version_arn: str) -> tuple[str, str]:
     """Bucket and folder in which a version's model is.
 
     Raises:
-        botocore.exceptions.ClientError: there is no such training job.
+        botocore.exceptions.ClientError: ResourceNotFoundException, if there is no such training job.
+            SageMaker itself calls that a wrong parameter, which is what Rekognition calls wrong images.
     """
     if ":s3:" in version_arn:
         bucket, _, folder = version_arn.rpartition(":::")[2].partition("/")
-    else:
-        uri = training_jobs.model_folder(sagemaker, version_arn.rpartition("/")[2])
-        bucket, _, folder = uri.removeprefix("s3://").partition("/")
+        return bucket, folder
+    job = version_arn.rpartition("/")[2]
+    try:
+        uri = training_jobs.model_folder(sagemaker, job)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in training_jobs.NOT_FOUND:
+            raise _error("ResourceNotFoundException", f"there is no training job {job} any more") from error
+        raise
+    bucket, _, folder = uri.removeprefix("s3://").partition("/")
     return bucket, folder
 
 

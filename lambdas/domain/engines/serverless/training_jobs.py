@@ -30,7 +30,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.htm
 _SOURCE_FOLDER = f"/opt/ml/input/data/{_SOURCE_CHANNEL}"
 """Where the container finds it:
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html"""
-_NOT_FOUND = ("ValidationException", "ResourceNotFound")
+NOT_FOUND = ("ValidationException", "ResourceNotFound")
 """What DescribeTrainingJob fails with where there is no such job: its model has ResourceNotFound, and what
 comes is a ValidationException: https://github.com/aws/aws-sdk/issues/165"""
 _STATUSES = {
@@ -174,7 +174,7 @@ def describe(sagemaker: Any, deployment: str, bucket: str, name: str) -> Version
     try:
         described = sagemaker.describe_training_job(TrainingJobName=job_name(deployment, name))
     except ClientError as error:
-        if error.response["Error"]["Code"] in _NOT_FOUND:
+        if error.response["Error"]["Code"] in NOT_FOUND:
             return None
         raise
     is_own = described["OutputDataConfig"]["S3OutputPath"].startswith(f"s3://{bucket}/")
@@ -234,7 +234,7 @@ def stop_job(sagemaker: Any, job: str) -> None:
     try:
         sagemaker.stop_training_job(TrainingJobName=job)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_FOUND:
+        if error.response["Error"]["Code"] not in NOT_FOUND:
             raise
 
 
