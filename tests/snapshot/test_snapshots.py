@@ -467,8 +467,8 @@ def test_a_snapshot_may_be_trained_by_each_engine(world: World) -> None:
     assert why_trained(world, SNAPSHOT, "serverless")
 
 
-def why_trained(world: World, snapshot: Snapshot, engine: str = "") -> str:
-    return snapshots.why_trained(world.s3, BUCKET, world.loop_state, snapshot, engine)
+def why_trained(world: World, snapshot: Snapshot, engine: str = "", **more: bool) -> str:
+    return snapshots.why_trained(world.s3, BUCKET, world.loop_state, snapshot, engine, **more)
 
 
 @pytest.mark.long
@@ -483,5 +483,7 @@ def test_new_backgrounds_alone_are_not_worth_a_training(world: World) -> None:
     assert why_trained(world, second).startswith(
         f"only images with nothing on them have changed since snapshot {first.id} was trained"
     )
+    assert not why_trained(world, second, learns_from_backgrounds=True)
+    assert why_trained(world, first, learns_from_backgrounds=True)
     world.image("boxed, too", boxes=(box("cat"),))
     assert not why_trained(world, make(world))

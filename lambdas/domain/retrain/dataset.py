@@ -72,7 +72,10 @@ def take_snapshot(
         # Whoever starts a run may want the other engine's version of the same images. By themselves runs
         # train them once.
         engine = (begun.engine or "") if begun and begun.trigger == "manual" else ""
-        reason = snapshots.why_trained(s3, bucket, loop_state, snapshot, engine)
+        learns_from_backgrounds = begun is not None and begun.engine == "serverless"
+        reason = snapshots.why_trained(
+            s3, bucket, loop_state, snapshot, engine, learns_from_backgrounds=learns_from_backgrounds
+        )
     run = Run(run_id, cutoff=snapshot.cutoff, snapshot=snapshot.id, images=snapshot.summary())
     loop_state.update_run(run)
     return TakenSnapshot(snapshot.id, reason)

@@ -199,7 +199,13 @@ def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
 
 
 def why_trained(
-    s3: S3Client, bucket: str, loop_state: LoopState, snapshot: Snapshot, engine: str = ""
+    s3: S3Client,
+    bucket: str,
+    loop_state: LoopState,
+    snapshot: Snapshot,
+    engine: str = "",
+    *,
+    learns_from_backgrounds: bool = False,
 ) -> str:
     """Why a training on this snapshot would be that of an earlier one again; empty if it would not.
 
@@ -209,6 +215,8 @@ def why_trained(
 
     Args:
         engine: whose versions count; empty: those of any.
+        learns_from_backgrounds: whether images with nothing on them make a difference to the engine that is
+            to train: to Custom Labels they make none.
     """
     judged = [
         version
@@ -218,6 +226,8 @@ def why_trained(
     ]
     if any(version.trained_on == snapshot.id for version in judged):
         return f"nothing has changed since snapshot {snapshot.id} was trained"
+    if learns_from_backgrounds:
+        return ""
     last = next((version.trained_on for version in judged if version.trained_on), None)
     if last and snapshot.with_objects and _with_objects(s3, bucket, last) == snapshot.with_objects:
         return (
