@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.shared.dynamodb import TRANSACTION_ATTEMPTS, wait_after
 from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ Detections = Sequence[Mapping[str, Any]]
 """What a version sees on an image, as Detector.detect_labels returns it."""
 Answers = Mapping[str, Detections]
 """Detections by the image's key."""
+
+
+_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+"""Codes of a write after somebody else's: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
 
 
 def key(version_name: str) -> str:
@@ -71,13 +76,24 @@ def read_newer(s3: S3Client, bucket: str, version_name: str, etag: str = "") -> 
 
 
 def keep(s3: S3Client, bucket: str, version_name: str, answers: Answers) -> None:
-    """Add answers to those of the version; a newer answer about an image replaces the older one."""
-    earlier = {
-        image: detections
-        for image, detections in read(s3, bucket, version_name).items()
-        if image not in answers
-    }
-    kept = list({**earlier, **answers}.items())[-MAX_IMAGES:]
-    lines = ({"image": image, "detections": list(detections)} for image, detections in kept)
-    body = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
-    s3.put_object(Bucket=bucket, Key=key(version_name), Body=body, ContentType="application/jsonl")
+    """Add answers to those of the version; a newer answer about an image replaces the older one.
+
+    A run and a release may ask the champion at once: each answer was paid for, and none is written over.
+    """
+    for attempt in range(TRANSACTION_ATTEMPTS):
+        file = read_newer(s3, bucket, version_name) or AnswerFile("", {})
+        earlier = {image: seen for image, seen in file.answers.items() if image not in answers}
+        kept = list({**earlier, **answers}.items())[-MAX_IMAGES:]
+        lines = ({"image": image, "detections": list(detections)} for image, detections in kept)
+        body = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
+        put: Any = {"Bucket": bucket, "Key": key(version_name), "Body": body}
+        put |= {"IfMatch": file.etag} if file.etag else {"IfNoneMatch": "*"}
+        try:
+            s3.put_object(**put, ContentType="application/jsonl")
+        except ClientError as error:
+            is_last = attempt == TRANSACTION_ATTEMPTS - 1
+            if is_last or error.response["Error"]["Code"] not in _CHANGED:
+                raise
+            wait_after(attempt)
+        else:
+            return
