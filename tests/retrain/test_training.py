@@ -37,6 +37,12 @@ def train(run: str, since: float = 0) -> dict[str, Any]:
     return call(retrain.train, run=run, snapshot="s", since=clock.in_seconds(-since))
 
 
+def test_a_run_of_any_name_can_tag_its_training(world: World) -> None:
+    assert train(begun(world, "Ann's-run(2)!"))["begun"]
+    (request,) = world.fake.called("create_project_version")
+    assert request["Tags"]["labelloop:run"] == "Ann_s-run_2__"
+
+
 # Quotas
 
 

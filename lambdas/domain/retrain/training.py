@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from lambdas.domain.shared.tuning import Tuning
 if TYPE_CHECKING:
     from lambdas.domain.engines.port import Engine
 
+_NOT_IN_TAGS = re.compile(r"[^\w.:/=+@-]")
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html"""
 _MAX_IN_USE_SECONDS = 3600
 """Datasets that changed, or a version that was just begun, are in use for minutes."""
 
@@ -86,7 +89,8 @@ def begin_training(
         version = engine.train_version(
             name,
             bucket=bucket,
-            tags={"labelloop:snapshot": snapshot_id, "labelloop:run": run_id},
+            # Whoever starts an execution by hand may name it with more than a tag may have.
+            tags={"labelloop:snapshot": snapshot_id, "labelloop:run": _NOT_IN_TAGS.sub("_", run_id)},
         )
     except LimitReachedError as limit:
         waits_for = version_room.make_room(engine, loop_state, limit) or limit.waits_for
