@@ -7,6 +7,7 @@ and not how right they were: whether they are right depends on the image's label
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,23 @@ def read_newer(s3: S3Client, bucket: str, version_name: str, etag: str = "") -> 
     unread = 0
     for text in filter(None, response["Body"].read().split(b"\n")):
         try:
-            line = json.loads(text)
-            answers[line["image"]] = line["detections"]
-        except (KeyError, TypeError, ValueError):
+            image, detections = _read_line(text)
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             unread += 1
+        else:
+            answers[image] = detections
     return AnswerFile(response["ETag"], answers, unread)
+
+
+def _read_line(text: bytes) -> tuple[str, Detections]:
+    """An image's key, and what was seen on it; any of several errors if the line has another form."""
+    line = json.loads(text)
+    for seen in line["detections"]:
+        sides = [seen["box"][side] for side in ("left", "top", "width", "height")] if seen.get("box") else []
+        is_known = isinstance(seen["label"], str) and 0 <= seen["confidence"] <= 100
+        if not is_known or not all(map(math.isfinite, sides)):
+            raise ValueError("no detection")
+    return str(line["image"]), line["detections"]
 
 
 def keep(s3: S3Client, bucket: str, version_name: str, answers: Answers) -> None:
