@@ -21,14 +21,22 @@ def scores(s3: S3Client, version: Version) -> Scores:
     Format: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-summary-file-api.html
 
     Raises:
-        EngineError: there is no evaluation.
+        EngineError: there is no evaluation, or it cannot be read.
     """
     if version.summary is None or (version.f1 is None and not version.is_always_on):
         raise EngineError(f"{version.name} has no evaluation: {version.status} {version.message}")
     bucket, key = version.summary
-    summary = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
-    f1 = summary["AggregatedEvaluationResults"]["F1Score"] if version.f1 is None else version.f1
-    labels = tuple(_label_score(result) for result in summary["LabelEvaluationResults"])
+    whose = f"the evaluation of {version.name}, s3://{bucket}/{key},"
+    try:
+        summary = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+        f1 = float(summary["AggregatedEvaluationResults"]["F1Score"] if version.f1 is None else version.f1)
+        labels = tuple(_label_score(result) for result in summary["LabelEvaluationResults"])
+        if not 0 <= f1 <= 1:
+            raise ValueError(f"F1 {f1}")
+    except s3.exceptions.NoSuchKey as error:
+        raise EngineError(f"{whose} is gone") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EngineError(f"{whose} is cut off or of another form: {error!r}") from error
     return Scores(f1=f1, labels=labels)
 
 
