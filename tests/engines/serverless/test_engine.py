@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -207,8 +208,29 @@ def test_a_version_in_training_cannot_be_asked_yet(bench: Bench) -> None:
     version = begun(bench, made)
     with pytest.raises(NotYetError, match=NAME):
         made.start_version(version, 1)
+    with pytest.raises(ClientError, match="ResourceNotReadyException"):
+        made.detect_labels(version.arn, {"Bytes": b""})
     with pytest.raises(LimitReachedError, match="Service Quotas"):
         begun(bench, made, f"v8-{SNAPSHOT}-serverless")
+
+
+@pytest.mark.parametrize("artifacts", [{}, {"ModelArtifacts": None}, {"ModelArtifacts": {}}])
+def test_a_job_that_has_left_nothing_yet_is_described_all_the_same(
+    artifacts: dict[str, Any],
+) -> None:
+    described = {
+        "TrainingJobName": "parts-v1-abc",
+        "TrainingJobArn": "arn",
+        "TrainingJobStatus": "InProgress",
+        "SecondaryStatus": "Starting",
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training"},
+        "CreationTime": datetime(2026, 11, 29, tzinfo=UTC),
+        **artifacts,
+    }
+    sagemaker = SimpleNamespace(describe_training_job=lambda TrainingJobName: described)
+    version = training_jobs.describe(sagemaker, "parts", BUCKET, "v1-abc-serverless")
+    assert version
+    assert (version.status, version.message) == ("TRAINING_IN_PROGRESS", "waits for a machine")
 
 
 def test_a_training_that_fails_says_why(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.engines.port import NotYetError
 from lambdas.domain.engines.serverless import training_jobs
 from lambdas.domain.shared.frozen import frozen
 
@@ -96,8 +97,9 @@ def model_folder(sagemaker: Any, version_arn: str) -> tuple[str, str]:
     """Bucket and folder in which a version's model is.
 
     Raises:
-        botocore.exceptions.ClientError: ResourceNotFoundException, if there is no such training job.
-            SageMaker itself calls that a wrong parameter, which is what Rekognition calls wrong images.
+        botocore.exceptions.ClientError: ResourceNotReadyException, if the training job is not complete;
+            ResourceNotFoundException, if there is none. SageMaker itself calls that a wrong parameter, which
+            is what Rekognition calls wrong images.
     """
     if ":s3:" in version_arn:
         bucket, _, folder = version_arn.rpartition(":::")[2].partition("/")
@@ -105,6 +107,8 @@ def model_folder(sagemaker: Any, version_arn: str) -> tuple[str, str]:
     job = version_arn.rpartition("/")[2]
     try:
         uri = training_jobs.model_folder(sagemaker, job)
+    except NotYetError as error:
+        raise _error("ResourceNotReadyException", str(error)) from error
     except ClientError as error:
         if error.response["Error"]["Code"] in training_jobs.NOT_FOUND:
             raise _error("ResourceNotFoundException", f"there is no training job {job} any more") from error

@@ -14,7 +14,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.engines.port import DEPLOYMENT_TAG, EngineError, LimitReachedError, Version
+from lambdas.domain.engines.port import (
+    DEPLOYMENT_TAG,
+    EngineError,
+    LimitReachedError,
+    NotYetError,
+    Version,
+)
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import SERVERLESS_SUFFIX
@@ -187,9 +193,12 @@ def model_folder(sagemaker: Any, job: str) -> str:
 
     Raises:
         botocore.exceptions.ClientError: there is no such job.
+        NotYetError: it is not complete, and has left none.
     """
     described = sagemaker.describe_training_job(TrainingJobName=job)
-    return str(described["ModelArtifacts"]["S3ModelArtifacts"]).rstrip("/")
+    if described["TrainingJobStatus"] != "Completed":
+        raise NotYetError(f"the training job {job} is {described['TrainingJobStatus']} and has left no model")
+    return _artifacts(described)
 
 
 def versions(sagemaker: Any, deployment: str, bucket: str) -> Iterator[Version]:
@@ -240,8 +249,7 @@ def stop_job(sagemaker: Any, job: str) -> None:
 
 def _version(described: Any, deployment: str) -> Version:
     status, secondary = described["TrainingJobStatus"], described["SecondaryStatus"]
-    artifacts = described["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").rstrip("/")
-    bucket, _, prefix = artifacts.partition("/")
+    bucket, _, prefix = _artifacts(described).removeprefix("s3://").partition("/")
     is_trained = status == "Completed"
     return Version(
         arn=described["TrainingJobArn"],
@@ -259,6 +267,15 @@ def _version(described: Any, deployment: str) -> Version:
         training_ended_at=_iso(described.get("TrainingEndTime")),
         is_always_on=True,
     )
+
+
+def _artifacts(described: Any) -> str:
+    """URI of the folder that a job has left; empty as long as there is none.
+
+    The API's model has it in every answer, and yet SageMaker is seen to leave it out:
+    https://github.com/aws/sagemaker-python-sdk/pull/6091
+    """
+    return str((described.get("ModelArtifacts") or {}).get("S3ModelArtifacts") or "").rstrip("/")
 
 
 def _words(secondary: str) -> str:
