@@ -129,6 +129,15 @@ def test_a_change_that_always_meets_others_says_so(world: World, monkeypatch: py
     assert refused.value.status == 409
 
 
+def test_a_label_that_is_used_again_is_called_what_it_is_called(world: World) -> None:
+    labels.put(table(world), "cat", {"retired": True, "renamed_to": "tabby"})
+    assert labels.present_names(labels.definitions(table(world))) == {"cat": "tabby"}
+    labels.put(table(world), "cat", {"retired": False})
+    assert labels.present_names(labels.definitions(table(world))) == {}
+    labels.put(table(world), "cat", {"retired": True})
+    assert defined(world).renamed_to == ""
+
+
 def test_a_label_is_called_what_it_was_renamed_to_last() -> None:
     renamed = {"cat": "tom", "tom": "tabby", "dog": "hound"}
     definitions = [LabelDefinition(label, colour="", renamed_to=name) for label, name in renamed.items()]

@@ -101,7 +101,7 @@ def _define(table: ReviewTable, old: LabelDefinition, new: str) -> LabelDefiniti
         labels.put(table, old.label, {"retired": True, "key": "", "renamed_to": new})
         return labels.put(table, new, {"key": key}) if key else known
     labels.put(table, old.label, {"retired": True, "key": "", "renamed_to": new})
-    return labels.put(table, new, {"retired": False, "renamed_to": ""}) if known.retired else known
+    return labels.put(table, new, {"retired": False}) if known.retired else known
 
 
 def _images(catalogue: Table, status: Status, after: str) -> list[CatalogueImage]:

@@ -123,6 +123,9 @@ def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefi
     except ValueError as error:
         raise InvalidLabelError("label", str(error)) from error
     _check(changes)
+    if changes.get("retired") is False:
+        # One that is used again is called what it is called.
+        changes = {**changes, "renamed_to": ""}
     for attempt in range(TRANSACTION_ATTEMPTS):
         defined = {definition.label: definition for definition in definitions(table)}
         before = defined.pop(name, None)
