@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from learning.types import Example, Task
+
+logger = logging.getLogger("labelloop.learning.checkpoint")
 
 SECONDS = 60.0
 """How long, at least, lies between two checkpoints."""
@@ -48,11 +50,15 @@ class Checkpoints:
 
     def load(self) -> dict[str, Any] | None:
         """The last state of this training; None if there is none that can be read."""
+        if not self._path.exists():
+            return None
         try:
             state: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            return state if state["training"] == self._training else None
+        except Exception:
+            # What is damaged has PyTorch raise anything. Then the training begins anew.
+            logger.exception("the checkpoint %s cannot be read", self._path)
             return None
-        return state if state.get("training") == self._training else None
 
     def clear(self) -> None:
         """Remove the checkpoint: the training has ended."""

@@ -411,6 +411,18 @@ def reported_at_every_step(schedule: TrainingSchedule, message: str, *, now: boo
     schedule._progress(Progress(schedule.fraction, schedule.step, 0.0, 0.0, None, None, message))
 
 
+@pytest.mark.parametrize("damage", ["letters", "list", "empty"])
+def test_a_checkpoint_that_is_damaged_is_passed_over(damage: str, tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, "ours")
+    kept.save({"weights": torch.zeros(9)})
+    path = tmp_path / "checkpoint.pt"
+    if damage == "list":
+        torch.save(["ours"], path)
+    else:
+        path.write_bytes(path.read_bytes().replace(b"training", 8 * b"\xff") if damage == "letters" else b"")
+    assert kept.load() is None
+
+
 def test_a_checkpoint_of_another_training_is_passed_over(tmp_path: Path) -> None:
     ours, theirs = Checkpoints(tmp_path, "ours"), Checkpoints(tmp_path, "theirs")
     assert ours.load() is None
