@@ -262,7 +262,9 @@ def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         bucket, prefix = bucket_and_key(f"{uri}/")
         for key in objects.keys(bucket, prefix):
-            _placed(folder, key.removeprefix(prefix)).write_bytes(objects.get(bucket, key))
+            # Consoles of S3 make an object for a folder, too.
+            if not key.endswith("/"):
+                _placed(folder, key.removeprefix(prefix)).write_bytes(objects.get(bucket, key))
     for channel in request.get("InputDataConfig", []):
         folder = ml / "input" / "data" / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)

@@ -168,8 +168,9 @@ raise SystemExit("taken away" if file.read_text() == "begun" else 0)
         "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/training/checkpoints"},
         "Environment": {"CHECKPOINTS": "/opt/ml/checkpoints"},
     }
+    bench.world.files[BUCKET, "training/checkpoints/"] = b""
     bench.sagemaker.create_training_job(**request(**more))
-    assert ended(bench)["TrainingJobStatus"] == "Failed"
+    assert "taken away" in ended(bench)["FailureReason"]
     assert bench.world.files[BUCKET, "training/checkpoints/step"] == b"begun"
     bench.sagemaker.create_training_job(**request("parts-v2", **more))
     assert ended(bench, "parts-v2")["TrainingJobStatus"] == "Completed"
