@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.console import thumbnail_links, uploads
+from lambdas.domain.shared.errors import ApiError
 from tests.fixtures.api_gateway import ANN, Gateway
 from tests.fixtures.console_deployment import BOX, CHANGED_AT, REPORT, ConsoleDeployment
 from tests.fixtures.deployment import BUCKET
@@ -253,6 +256,19 @@ def test_a_large_file_goes_on_where_it_broke_off(
     too_large = {"size": uploads.MAX_FILE_BYTES + 1}
     for wrong in ({"key": "images/a.jpg"}, {"key": "incoming/other"}, {"size": 5}, too_large):
         assert gateway.ask("POST /api/admin/uploads/parts", {**about, **wrong}, who=ANN).status == 422
+
+
+@pytest.mark.parametrize(("failure", "code"), [("InvalidPart", "conflict"), ("NoSuchUpload", "gone")])
+def test_of_two_who_send_a_file_at_once_the_second_is_told(failure: str, code: str) -> None:
+    """The other has sent a part anew, or all of it, since the parts were listed."""
+    sizes = uploads.PART_BYTES, 1
+    parts = [{"PartNumber": number, "Size": size, "ETag": "e"} for number, size in enumerate(sizes, start=1)]
+    s3: Any = Mock()
+    s3.get_paginator.return_value.paginate.return_value = [{"Parts": parts}]
+    s3.complete_multipart_upload.side_effect = ClientError({"Error": {"Code": failure}}, "Complete")
+    with pytest.raises(ApiError) as raised:
+        uploads.complete(s3, BUCKET, "incoming/unlabeled/a.jpg", sum(sizes), "upload")
+    assert raised.value.code == code
 
 
 def test_an_original_is_looked_at_and_not_corrected(deployment: ConsoleDeployment, gateway: Gateway) -> None:

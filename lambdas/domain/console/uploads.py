@@ -87,6 +87,11 @@ class Multipart:
     """How many are missing."""
 
 
+_ENDED = ("NoSuchUpload", "InvalidArgument")
+"""Codes of an upload that was completed or given up:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
+
+
 def plan(table: Table, files: Sequence[Wanted]) -> list[Planned]:
     """What is to be done with each of the files, in their order."""
     planned = [_planned(file) for file in files]
@@ -217,7 +222,17 @@ def complete(s3: S3Client, bucket: str, key: str, size: int, upload_id: str) -> 
         raise ApiError(409, "conflict", f"{len(missing)} parts of the file were not sent yet: send them")
     # What was sent beyond the size is no part of the file.
     etags: list[Any] = [{"PartNumber": number, "ETag": listed[number]["ETag"]} for number in sizes]
-    s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": etags})
+    try:
+        s3.complete_multipart_upload(
+            Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": etags}
+        )
+    except ClientError as error:
+        # Another tab of the browser may send the same file.
+        if error.response["Error"]["Code"] in _ENDED:
+            raise _gone() from error
+        if error.response["Error"]["Code"] == "InvalidPart":
+            raise ApiError(409, "conflict", "a part was sent anew meanwhile: try again") from error
+        raise
 
 
 def _check(key: str, size: int) -> None:
@@ -241,6 +256,10 @@ def _listed(s3: S3Client, bucket: str, key: str, upload_id: str) -> dict[int, Ma
         pages = s3.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload_id)
         return {int(part["PartNumber"]): part for page in pages for part in page.get("Parts", [])}
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchUpload", "InvalidArgument"):
-            raise ApiError(410, "gone", "this upload has ended: begin it again") from error
+        if error.response["Error"]["Code"] in _ENDED:
+            raise _gone() from error
         raise
+
+
+def _gone() -> ApiError:
+    return ApiError(410, "gone", "this upload has ended: begin it again")
