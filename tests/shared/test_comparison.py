@@ -8,6 +8,7 @@ import pytest
 
 from lambdas.domain.shared import comparison, resampling
 from lambdas.domain.shared.comparison import Comparison, Counts, ImageCounts, Rates
+from lambdas.domain.shared.tuning import Tuning
 
 RIGHT: ImageCounts = {"cat": Counts(right=1)}
 MISSED: ImageCounts = {"cat": Counts(missed=1)}
@@ -142,6 +143,16 @@ def test_rates_and_margin_are_those_that_were_asked_for() -> None:
     mine = [MISSED] * 6 + [RIGHT] * 94
     assert comparison.compare(mine, theirs, rates=Rates(wrong_refusal=0.2)).is_surely_worse
     assert not comparison.compare(mine, theirs, rates=Rates(wrong_refusal=0.002)).is_surely_worse
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.02, 1.0])
+@pytest.mark.parametrize("rate", [0.01, 0.5])
+def test_any_rates_that_the_settings_take_can_be_compared_with(rate: float, margin: float) -> None:
+    tuning = Tuning(wrong_promotion_rate=rate, wrong_refusal_rate=rate, f1_margin=margin)
+    mine, theirs = [RIGHT] * 5 + [MISSED] * 4, [MISSED] + [RIGHT] * 8
+    compared = comparison.compare(mine, theirs, rates=Rates.of(tuning))
+    assert compared.conclusion
+    assert not (rate == 0.5 and compared.needed)
 
 
 def test_the_label_that_leaves_it_open_is_named_with_how_many_images_would_settle_it() -> None:

@@ -44,7 +44,8 @@ def needed_images(
     distance = max(difference + margin, -difference)
     deviations = -NORMAL.inv_cdf(wrong_promotion) - NORMAL.inv_cdf(wrong_refusal)
     variances = _variances([*pairs, resampling.unseen(resampling.rarest(pairs))[0]])
-    target = (distance / deviations) ** 2
+    # Of two rates of a half any images will do.
+    target = (distance / deviations) ** 2 if deviations else math.inf
 
     def missing(density: float) -> dict[str, float]:
         return {v.label: max(0.0, density * v.root - v.images) for v in variances}
