@@ -200,6 +200,8 @@ def run(session: Session, path: Path, options: Options) -> None:
             _WRITERS[format](path, annotations())
         except ValueError as error:
             raise CommandError(f"{path}: {error}") from error
+        except OSError as error:
+            raise CommandError(f"{path} cannot be written: {error.strerror}") from error
     document = {
         "path": str(path),
         "format": format,

@@ -154,7 +154,10 @@ def _shared_options() -> list[click.Parameter]:
 
 
 def _explained(error: Exception) -> str:
-    """What an error of AWS means; empty of any other, which is a fault of the program."""
+    """What an error of AWS means, or of an argument that AWS cannot be sent; empty of any other, which is a
+    fault of the program."""
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return f"{error.object!a} is no text in UTF-8"
     if "botocore" not in sys.modules:
         return ""
     from botocore.exceptions import BotoCoreError, ClientError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -197,6 +198,26 @@ def test_a_folder_that_is_not_empty_is_left_alone(cli: Cli, tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     assert "is not an empty folder" in cli.json("export", str(tmp_path / "file"), exit_code=2)["error"]
     assert "cannot be made" in cli.json("export", str(tmp_path / "file" / "x"), exit_code=2)["error"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path, annotations: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_images(tmp_path / "set", ["bolt/a.jpg", "nut/b.jpg"])
+    bring_in(cli, tmp_path / "set")
+    monkeypatch.setitem(exporting._WRITERS, "manifest", full)
+    result = cli("export", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert "out cannot be written: No space left on device" in result.stderr
+
+
+def test_a_name_that_is_no_text_is_said(cli: Cli, tmp_path: Path) -> None:
+    result = cli("export", str(tmp_path / "out"), "--snapshot", "\udcff")
+    assert result.exit_code == 1
+    assert "is no text in UTF-8" in result.stderr
 
 
 def test_nothing_to_export(cli: Cli, tmp_path: Path) -> None:
