@@ -29,6 +29,7 @@ from tests.fixtures.applications import LINE, SHOP, Asked, token
 from tests.fixtures.deployment import BUCKET
 from tests.fixtures.images import GIF, picture
 from tests.fixtures.rekognition import error, label
+from tests.fixtures.waiting import HUNG_SECONDS
 
 IMAGE = picture(size=(200, 100))
 CAT = label("cat", 98.7654, (0.1, 0.2, 0.5, 0.25))
@@ -512,14 +513,14 @@ def test_a_request_that_comes_again_while_the_first_is_under_way_waits_for_its_a
     def slowly(version: str, key: str) -> list[Any]:
         if not reached.is_set():
             reached.set()
-            goes_on.wait(10)
+            goes_on.wait(HUNG_SECONDS)
             return [CAT]
         return []
 
     asked.world.fake.finds = slowly
     with ThreadPoolExecutor(2) as both:
         first = both.submit(asked.detect, IMAGE, headers={"Idempotency-Key": "a"})
-        assert reached.wait(10)
+        assert reached.wait(HUNG_SECONDS)
         second = both.submit(asked.detect, IMAGE, headers={"Idempotency-Key": "a"})
         time.sleep(0.3)
         assert not second.done()

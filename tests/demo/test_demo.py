@@ -21,6 +21,7 @@ from lambdas.domain.shared.records import Run
 from lambdas.domain.shared.scores import Verdict
 from local.embedded import EmbeddedStackError
 from local.scenes import classification_scenes, detection_scenes, mislabelled
+from tests.fixtures.waiting import HUNG_SECONDS
 
 MOMENT = "2026-01-31T12:00:00.000000Z"
 
@@ -120,7 +121,7 @@ def test_traffic_counts_answers_and_failures() -> None:
         return answer
 
     with Traffic(ask, [b"picture"], pause_seconds=0) as traffic:
-        assert enough.wait(10)
+        assert enough.wait(HUNG_SECONDS)
     assert traffic.answers["v1-a"] == 2
     assert traffic.failures == ["ConnectionError: it slept"]
     assert traffic.asked == sum(traffic.answers.values()) + 1

@@ -163,7 +163,7 @@ def assert_notified(notifications: Any, run: Run) -> None:
         by_mail = any(f"/runs/{run.id}" in message.get("Message", "") for message in heard)
         return by_event and by_mail
 
-    assert until(both, 15, "the run is told of by EventBridge and SNS")
+    assert until(both, 60, "the run is told of by EventBridge and SNS")
 
 
 def test_the_champion_answers_for_an_image_under_detect(loop: Loop) -> None:

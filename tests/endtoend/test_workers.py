@@ -83,8 +83,8 @@ def answered(wanda: ConsoleClient, task: Task) -> dict[str, Any]:
         assert reply.status in (200, 503), reply.content
         return reply.content if reply.status == 200 else None
 
-    until(claimable, 30, "the task can be claimed")
-    return until(accepted, 30, "the workers' queue has the task")
+    until(claimable, 60, "the task can be claimed")
+    return until(accepted, 60, "the workers' queue has the task")
 
 
 def test_a_human_loop_is_answered_at_the_desk(loop: Loop, wanda: ConsoleClient) -> None:
@@ -130,7 +130,7 @@ def test_an_event_of_somebody_else_s_loop_changes_nothing(loop: Loop) -> None:
         left = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
         return [left[name] for name in names] == ["0", "0"]
 
-    until(taken, 30, "the event is taken")
+    until(taken, 60, "the event is taken")
     assert every(loop) == before
 
 

@@ -22,6 +22,7 @@ from labelloop import errors
 from labelloop.client import VARIABLES, AsyncClient, Client, Retries
 from labelloop.models import Box, DetectedLabel, PixelBox
 from tests.fixtures.sleeping import sleeps
+from tests.fixtures.waiting import HUNG_SECONDS
 
 API, TOKENS, STORAGE = (
     "https://api.example.com",
@@ -320,7 +321,7 @@ def test_threads_share_one_token() -> None:
     ) as client:
 
         def call(number: int) -> str:
-            begun.wait(10)
+            begun.wait(HUNG_SECONDS)
             return client.get(str(number)).id
 
         with ThreadPoolExecutor(4) as pool:

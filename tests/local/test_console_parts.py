@@ -23,6 +23,7 @@ from local import console_client, people
 from local.console_client import ConsoleClient, ConsoleError
 from local.embedded import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Running
 from local.ministack_patches import cdn_origins, task_tokens
+from tests.fixtures.waiting import HUNG_SECONDS
 
 # CloudFront's origins
 
@@ -254,7 +255,7 @@ def test_nobody_listens_once_no_task_waits(
         listener.listen("t", 60.0)
         thread = listener._thread
         listener.forget("t")
-        thread.join(10)
+        thread.join(HUNG_SECONDS)
         assert not thread.is_alive()
 
 

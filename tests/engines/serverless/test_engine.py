@@ -37,6 +37,7 @@ from lambdas.domain.shared.records import released_name
 from tests.fixtures.deployment import context
 from tests.fixtures.rekognition import FakeRekognition, label
 from tests.fixtures.sagemaker import BUCKET, ROLE, Bench, World
+from tests.fixtures.waiting import HUNG_SECONDS
 from tests.local.sagemaker.training.test_jobs import SOURCE, packed
 
 SNAPSHOT = "0123456789abcdef"
@@ -138,7 +139,7 @@ def engine(
 
 
 def trained(engine: ServerlessEngine, name: str = NAME) -> Version:
-    until = time.monotonic() + 30
+    until = time.monotonic() + HUNG_SECONDS
     while time.monotonic() < until:
         version = engine.describe_version(name)
         assert version

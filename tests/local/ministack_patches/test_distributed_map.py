@@ -16,6 +16,7 @@ import pytest
 
 from local.ministack_patches import distributed_map
 from local.ministack_state.records import Executions
+from tests.fixtures.waiting import HUNG_SECONDS
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:work"
@@ -85,7 +86,7 @@ class Machine:
 
     def end(self, arn: str) -> dict[str, Any]:
         execution = self.stepfunctions._executions[arn]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + HUNG_SECONDS
         while execution["status"] == "RUNNING":
             assert time.monotonic() < deadline, execution
             time.sleep(0.01)
@@ -355,16 +356,16 @@ def test_children_of_what_is_stopped_are_stopped(machine: Machine) -> None:
 
     def work(event: Any) -> Any:
         begun.set()
-        over.wait(5)
+        over.wait(HUNG_SECONDS)
         machine.fail()
 
     machine.work = work
     retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 99}]
     processor = {**PROCESSOR, "States": {"Work": {**WORK, "Retry": retry}}}
     arn = machine.begin(list(range(5)), MaxConcurrency=2, ItemProcessor=processor)
-    assert begun.wait(5)
+    assert begun.wait(HUNG_SECONDS)
     machine.stepfunctions._stop_execution({"executionArn": arn})
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HUNG_SECONDS
     while machine.map_run(arn)["status"] == "RUNNING":
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -379,13 +380,13 @@ def test_children_of_what_is_stopped_are_stopped(machine: Machine) -> None:
 
 def test_the_concurrency_of_a_map_run_can_be_changed(machine: Machine) -> None:
     over = threading.Event()
-    machine.work = lambda event: over.wait(5)
+    machine.work = lambda event: over.wait(HUNG_SECONDS)
     arn = machine.begin(list(range(4)), MaxConcurrency=1)
     while not machine.calls:
         time.sleep(0.01)
     run = machine.map_run(arn)["mapRunArn"]
     machine.stepfunctions._update_map_run({"mapRunArn": run, "maxConcurrency": 4})
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HUNG_SECONDS
     while len(machine.calls) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -430,7 +431,7 @@ def test_the_role_needs_permissions(
 
 def test_a_map_run_of_a_server_that_was_killed_has_ended(machine: Machine) -> None:
     over = threading.Event()
-    machine.work = lambda event: over.wait(5)
+    machine.work = lambda event: over.wait(HUNG_SECONDS)
     arn = machine.begin([1, 2], MaxConcurrency=1)
     while not machine.calls:
         time.sleep(0.01)

@@ -25,6 +25,7 @@ from local.engine.storage.store import (
     Version,
     Work,
 )
+from tests.fixtures.waiting import HUNG_SECONDS
 
 ROOT = Path(__file__).resolve().parents[4]
 PROJECT = Project("arn:p", "1", "r", "pets", "CUSTOM_LABELS", "CREATED", 1.0)
@@ -316,11 +317,11 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
         with store.transaction():
             store.move_dataset("arn:d", "UPDATE_COMPLETE", message="new", code="SUCCESS")
             began.set()
-            assert seen.wait(20)
+            assert seen.wait(HUNG_SECONDS)
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert began.wait(20)
+    assert began.wait(HUNG_SECONDS)
     before = store.dataset("arn:d")
     seen.set()
     writer.join()

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from local.sagemaker import http
 from local.sagemaker.protocol import SAGEMAKER
 from tests.fixtures.sagemaker import ACCOUNT, BUCKET, REGION, ROLE, Bench, Caller
+from tests.fixtures.waiting import HUNG_SECONDS
 
 SOURCE = "code/source.tar.gz"
 SCRIPT = """
@@ -91,7 +92,7 @@ def request(name: str = "parts-v1", **more: Any) -> dict[str, Any]:
 
 
 def ended(bench: Bench, name: str = "parts-v1") -> dict[str, Any]:
-    until = time.monotonic() + 30
+    until = time.monotonic() + HUNG_SECONDS
     while time.monotonic() < until:
         job: dict[str, Any] = bench.sagemaker.describe_training_job(TrainingJobName=name)
         if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
@@ -412,7 +413,7 @@ def test_a_request_waits_for_the_store_without_stopping_the_server(
             with bench.service._store.transaction():
                 held.set()
                 time.sleep(0.1)
-                return asyncio.run_coroutine_threadsafe(heard(), loop).result(5)
+                return asyncio.run_coroutine_threadsafe(heard(), loop).result(HUNG_SECONDS)
 
         holding = loop.run_in_executor(None, hold)
         await asyncio.to_thread(held.wait)
