@@ -23,9 +23,12 @@ https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-ass
 _NOT_AT_START = ("xn--", "sthree-", "amzn-s3-demo-")
 """S3 has no buckets whose names begin so, and CloudFormation begins their names with the stack's:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
-_SCHEDULE = re.compile(r"(rate|cron)\(.+\)")
-_RATE = re.compile(r"rate\(([0-9]+) (minute|hour|day)s?\)")
-"""https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html"""
+_RATE = re.compile(r"rate\((?:(1) (minute|hour|day)|([2-9]|[1-9][0-9]+) (minute|hour|day)s)\)")
+"""One of a unit, or more of them: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"""
+_FIELD = "[0-9A-Za-z*,/#-]+"
+_CRON = re.compile(rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_FIELD}|{_FIELD} {_FIELD} \?) {_FIELD}\)")
+"""Six fields, one of which leaves open either the day of the month or that of the week; the same page."""
+_SCHEDULES = "rate(7 days) or cron(0 3 ? * MON *) and its like"
 _SECONDS = {"minute": 60, "hour": 3600, "day": 24 * 3600}
 # fmt: off
 RETENTION_DAYS = (
@@ -167,16 +170,14 @@ class Settings:
             value = getattr(self, setting)
             if value and not re.fullmatch(rf"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{{12}}:{kind}/.+", value):
                 raise SettingsError(f"{setting}={value!r}: expected the ARN of a SageMaker {kind}")
-        if self.retrain_schedule != "never" and not _SCHEDULE.fullmatch(self.retrain_schedule):
-            raise SettingsError(
-                f"retrain_schedule={self.retrain_schedule!r}: use rate(...), cron(...) or never"
-            )
-        if not _SCHEDULE.fullmatch(self.sweep_schedule):
-            raise SettingsError(f"sweep_schedule={self.sweep_schedule!r}: use rate(...) or cron(...)")
+        if self.retrain_schedule != "never" and not _is_schedule(self.retrain_schedule):
+            raise SettingsError(f"retrain_schedule={self.retrain_schedule!r}: use {_SCHEDULES}, or never")
+        if not _is_schedule(self.sweep_schedule):
+            raise SettingsError(f"sweep_schedule={self.sweep_schedule!r}: use {_SCHEDULES}")
         # The sweeper sends the heartbeats of review tasks.
         rate = _RATE.fullmatch(self.sweep_schedule)
         heartbeat = self.tuning.review_heartbeat_seconds
-        if rate and heartbeat <= int(rate[1]) * _SECONDS[rate[2]]:
+        if rate and heartbeat <= int(rate[1] or rate[3]) * _SECONDS[rate[2] or rate[4]]:
             raise SettingsError(
                 f"review_heartbeat_seconds={heartbeat}: expected more than passes between two sweeps,"
                 f" sweep_schedule={self.sweep_schedule!r}"
@@ -330,6 +331,10 @@ def _mapping(key: str, value: Any) -> Any:
         except ValueError:
             raise SettingsError(f"{key}={value!r}: expected a JSON object") from None
     return value
+
+
+def _is_schedule(text: str) -> bool:
+    return bool(_RATE.fullmatch(text) or _CRON.fullmatch(text))
 
 
 def _amount(key: str, value: Any) -> float | None:

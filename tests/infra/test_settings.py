@@ -108,8 +108,15 @@ def test_context_text_becomes_the_setting_s_type() -> None:
         ({"detect_concurrency": "1"}, "detect_concurrency=1: expected 2 to 1000"),
         ({"register_concurrency": "1"}, "register_concurrency=1: expected 2 to 1000"),
         ({"register_concurrency": "1001"}, "register_concurrency=1001"),
-        ({"retrain_schedule": "daily"}, "rate(...)"),
-        ({"sweep_schedule": "never"}, "rate(...) or cron(...)"),
+        ({"retrain_schedule": "daily"}, "rate(7 days) or cron(0 3 ? * MON *) and its like, or never"),
+        ({"sweep_schedule": "never"}, "use rate(7 days) or cron("),
+        ({"sweep_schedule": "rate(0 minutes)"}, "use rate(7 days)"),
+        ({"sweep_schedule": "rate(1 minutes)"}, "use rate(7 days)"),
+        ({"sweep_schedule": "rate(5 minute)"}, "use rate(7 days)"),
+        ({"sweep_schedule": "rate(\u0665 minutes)"}, "use rate(7 days)"),
+        ({"retrain_schedule": "cron(0 3 * * *)"}, "use rate(7 days)"),
+        ({"retrain_schedule": "cron(0 3 * * * *)"}, "use rate(7 days)"),
+        ({"retrain_schedule": "cron(0 3 ? * ? *)"}, "use rate(7 days)"),
         ({"review_heartbeat_seconds": "900"}, "more than passes between two sweeps"),
         ({"sweep_schedule": "rate(1 day)"}, "review_heartbeat_seconds=86400"),
         ({"retain_data": "perhaps"}, "true or false"),
@@ -166,3 +173,18 @@ def test_the_app_does_not_synthesize_for_a_region_without_custom_labels() -> Non
     refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "LabelLoop: eu-north-1 is not known to have Rekognition Custom Labels" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "rate(1 minute)",
+        "rate(15 minutes)",
+        "cron(0 10 * * ? *)",
+        "cron(0/15 8-17 ? * MON-FRI 2026-2030)",
+        "cron(0 9 ? * 2#1 *)",
+        "cron(0 0 LW JAN,JUL ? *)",
+    ],
+)
+def test_a_schedule_that_eventbridge_takes_is_taken(schedule: str) -> None:
+    assert Settings(retrain_schedule=schedule, sweep_schedule=schedule).sweep_schedule == schedule

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 BATCH_ATTEMPTS = 8
+"""Requests for the same keys, over about 13 seconds, before they are given up."""
 TRANSACTION_ATTEMPTS = 8
 """Of a transaction that meets others."""
 UNMET = "ConditionalCheckFailed"
@@ -24,7 +25,6 @@ PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThrou
 """Reasons why a transaction was cancelled that go away.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 _GONE_WHEN_READ_AGAIN = PASSING | {UNMET}
-"""Requests for the same keys, over about 13 seconds, before they are given up."""
 
 
 class UnansweredError(RuntimeError):

@@ -256,6 +256,7 @@ def _check(request: Request, caller: Caller) -> None:
             raise ValidationException(f"ResourceConfig needs {member}, of 1 or more where it is a number")
     _check_stopping(request)
     _check_channels(request)
+    _check_tags(request)
     parameters = request.get("HyperParameters", {})
     for name in ("sagemaker_program", "sagemaker_submit_directory"):
         if name not in parameters:
@@ -291,6 +292,15 @@ def _check_channels(request: Request) -> None:
         mode = channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"])
         if mode != "File":
             raise ValidationException("Only the input mode File is emulated")
+
+
+def _check_tags(request: Request) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html"""
+    keys = [tag["Key"] for tag in request.get("Tags", [])]
+    if len(set(keys)) != len(keys):
+        raise ValidationException("Tag keys must be unique per resource")
+    if any(key.lower().startswith("aws:") for key in keys):
+        raise ValidationException("Tag keys that begin with aws: are reserved for AWS")
 
 
 def _is_between(at: float, request: Request, name: str) -> bool:

@@ -374,6 +374,8 @@ REFUSED: list[dict[str, Any]] = [
     },
     {"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90}},
     {"HyperParameters": {"sagemaker_program": '"train.py"'}},
+    {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
+    {"Tags": [{"Key": "aws:a", "Value": "1"}]},
 ]
 
 
