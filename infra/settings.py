@@ -36,6 +36,9 @@ RETENTION_DAYS = (
 )
 # fmt: on
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+_OLD_CARDS = ("ml.p2.", "ml.p3.", "ml.p3dn.")
+"""Machines with Kepler and Volta. CUDA 13 runs on Turing and later alone:
+https://docs.nvidia.com/cuda/archive/13.0.0/cuda-toolkit-release-notes/index.html"""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 MAX_BATCH_BUCKETS = 20
@@ -189,6 +192,11 @@ class Settings:
         if not _INSTANCE.fullmatch(self.training_instance):
             raise SettingsError(
                 f"training_instance={self.training_instance!r}: expected a machine such as ml.m5.xlarge"
+            )
+        if self.training_instance.startswith(_OLD_CARDS):
+            raise SettingsError(
+                f"training_instance={self.training_instance!r}: the container's PyTorch needs graphics cards"
+                " that are newer; use ml.g4dn.xlarge and its like"
             )
         is_priced = self.tuning.serverless_training_usd_per_hour is not None
         if self.training_instance != pricing.SERVERLESS_MACHINE and not is_priced:

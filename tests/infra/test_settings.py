@@ -53,6 +53,8 @@ def test_an_engine_is_one_that_there_is_and_its_machine_is_sagemakers() -> None:
         settings(engine="sagemaker")
     with pytest.raises(SettingsError, match=r"training_instance='m5\.xlarge'"):
         settings(training_instance="m5.xlarge")
+    with pytest.raises(SettingsError, match="graphics cards that are newer"):
+        settings(training_instance="ml.p3.2xlarge")
     for seconds in (59, 86_401):
         with pytest.raises(SettingsError, match="training_seconds"):
             settings(training_seconds=seconds)
