@@ -143,3 +143,20 @@ def test_a_label_is_called_what_it_was_renamed_to_last() -> None:
     definitions = [LabelDefinition(label, colour="", renamed_to=name) for label, name in renamed.items()]
     definitions.append(LabelDefinition("tabby", colour=""))
     assert labels.present_names(definitions) == {"cat": "tabby", "tom": "tabby", "dog": "hound"}
+
+
+def test_retired_labels_take_no_place_and_stay_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "MAX_LABELS", 2)
+    labels.put(table(world), "kitten", {"retired": True, "renamed_to": "cat"})
+    labels.put(table(world), "cat", {})
+    labels.put(table(world), "dog", {})
+    for label, changes in (("owl", {}), ("kitten", {"retired": False})):
+        with pytest.raises(InvalidLabelError, match="2 labels already"):
+            labels.put(table(world), label, changes)
+    assert labels.put(table(world), "dog", {"key": "d"}).key == "d"
+    assert labels.put(table(world), "owl", {"retired": True}).retired
+    offered = labels.offered(table(world), world.loop_state, world.catalogue)
+    assert [each.label for each in offered] == ["cat", "dog", "kitten", "owl"]
+    assert labels.present_names(offered) == {"kitten": "cat"}
+    labels.put(table(world), "dog", {"retired": True})
+    assert not labels.put(table(world), "kitten", {"retired": False}).retired

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lambdas.domain.shared.state import LoopState
 
 MAX_LABELS = 250
-"""Of a dataset: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
+"""That are not retired, of a dataset: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
 _COLOURS = (
     "#b3261e",
     "#00629b",
@@ -84,8 +84,8 @@ def offered(table: ReviewTable, loop_state: LoopState, catalogue: Table) -> list
     names = {definition.label for definition in defined}
     known = sorted(set(_of_models(loop_state)) | ({*_of_images(catalogue)} if not defined else set()))
     added = [LabelDefinition(label, colour="") for label in known if label not in names]
-    everything = [*(d for d in defined if not d.retired), *added, *(d for d in defined if d.retired)]
-    return _completed(everything[:MAX_LABELS])
+    used = [*(d for d in defined if not d.retired), *added]
+    return _completed([*used[:MAX_LABELS], *(d for d in defined if d.retired)])
 
 
 def usable(defined: Iterable[LabelDefinition]) -> set[str]:
@@ -133,7 +133,9 @@ def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefi
             return before
         if changes.get("key") and changes["key"] in {other.key for other in defined.values()}:
             raise InvalidLabelError("key", f"the key {changes['key']} is another label's")
-        if len(defined) >= MAX_LABELS:
+        was_used = before is not None and not before.retired
+        is_used = not changes.get("retired", before is not None and before.retired)
+        if is_used and not was_used and sum(not other.retired for other in defined.values()) >= MAX_LABELS:
             raise InvalidLabelError(
                 "label", f"there are {MAX_LABELS} labels already: a dataset takes no more"
             )
