@@ -206,7 +206,13 @@ def decide(deployment: Deployment, name: str, decision: ApprovalDecision, why: s
     version = history.version(deployment, name).id
     try:
         approval.answer(
-            deployment.stepfunctions, deployment.loop_state, version, decision, by=user(), why=why
+            deployment.engine,
+            deployment.stepfunctions,
+            deployment.loop_state,
+            version,
+            decision,
+            by=user(),
+            why=why,
         )
     except ApiError as error:
         raise DeploymentError(str(error)) from error

@@ -15,6 +15,7 @@ from cli.deployment import Deployment
 from cli.output import CommandError
 from cli.user import user
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.reasons import reason_problem
 from lambdas.domain.shared.records import Serving
 from lambdas.domain.shared.state import LoopState
 
@@ -23,8 +24,10 @@ def ask(deployment: Deployment, request: str, why: str) -> dict[str, Any]:
     """Ask for a start or a stop: what has come of it at once.
 
     Raises:
-        CommandError: there is no champion, or the function has failed.
+        CommandError: the reason cannot be kept, there is no champion, or the function has failed.
     """
+    if problem := reason_problem(why):
+        raise CommandError(f"the reason {problem}", 2)
     champion = deployment.loop_state.champion()
     if champion is None:
         raise CommandError(f"there is no champion to {request}: no version has been promoted yet")

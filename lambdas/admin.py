@@ -235,7 +235,9 @@ def decide_about_version(caller: Caller, version: str, body: ApprovalRequest) ->
     from lambdas.domain.console import approval
 
     s = services()
-    approval.answer(s.stepfunctions, s.loop_state, version, body.decision, by=caller.name, why=body.why)
+    approval.answer(
+        s.engine, s.stepfunctions, s.loop_state, version, body.decision, by=caller.name, why=body.why
+    )
 
 
 @app.post("/api/admin/serving")

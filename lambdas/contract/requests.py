@@ -17,7 +17,6 @@ from lambdas.domain.review.desk.limits import (
     MAX_CLAIMS,
     MAX_EXAMPLES,
     MAX_INSTRUCTION,
-    MAX_REASON,
     Verdict,
 )
 from lambdas.domain.shared.annotation import (
@@ -26,6 +25,7 @@ from lambdas.domain.shared.annotation import (
     Box,
     Kind,
 )
+from lambdas.domain.shared.reasons import MAX_REASON
 
 if TYPE_CHECKING:
     from lambdas.domain.catalogue.browsing import Wanted
@@ -103,7 +103,8 @@ class ApprovalRequest(Request):
 
     decision: Literal["approved", "declined"]
     why: Annotated[
-        str, Meta(max_length=500, description="For the record; a version that is declined needs one.")
+        str,
+        Meta(max_length=MAX_REASON, description="For the record; a version that is declined needs one."),
     ] = ""
 
 
@@ -111,7 +112,7 @@ class ServingRequest(Request):
     """What is wanted of the champion."""
 
     request: Literal["start", "stop"]
-    why: Annotated[str, Meta(max_length=500, description="For the record, and for who sees it.")] = ""
+    why: Annotated[str, Meta(max_length=MAX_REASON, description="For the record, and for who sees it.")] = ""
 
 
 class LabelChange(Request):

@@ -1,4 +1,5 @@
-"""Task tokens of Step Functions: their timeouts, their heartbeats, and functions that fail to take them.
+"""Task tokens of Step Functions: their timeouts, their heartbeats, their ends, and functions that fail to
+take them.
 
 AWS: TimeoutSeconds and HeartbeatSeconds may be JSONata expressions.
 https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
@@ -11,6 +12,10 @@ MiniStack: notes heartbeats and does nothing with them.
 AWS: if the function that is given the token fails, the task fails.
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 MiniStack: goes on waiting.
+
+AWS: a token whose task has been closed, by an earlier answer or as its execution was stopped, is refused.
+https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html#API_SendTaskSuccess_Errors
+MiniStack: takes answers for stopped executions, and a second one until the execution has read the first.
 """
 
 from __future__ import annotations
@@ -46,18 +51,29 @@ class _Patch:
 
     def __init__(self, stepfunctions: Any) -> None:
         self._stepfunctions = stepfunctions
-        names = ("_execute_task", "_invoke_with_callback", "_call_lambda")
+        names = (
+            "_execute_task",
+            "_invoke_with_callback",
+            "_call_lambda",
+            "_send_task_success",
+            "_send_task_failure",
+        )
         self._originals = {name: getattr(stepfunctions, name) for name in names}
         self._asking = threading.local()
         self._listener = _Listener(stepfunctions)
         stepfunctions._execute_task = self.execute_task
         stepfunctions._invoke_with_callback = self.invoke_with_callback
         stepfunctions._call_lambda = self.call_lambda
+        stepfunctions._send_task_success = lambda data: self._send("_send_task_success", data)
+        stepfunctions._send_task_failure = lambda data: self._send("_send_task_failure", data)
+        self._executions: dict[str, Any] = {}
+        """Executions that wait, by their tokens."""
 
     def execute_task(self, state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
         if CALLBACK in state.get("Resource", ""):
             seconds = {name: self._seconds(state, name, given, context) for name in _SECONDS if name in state}
             state = {**state, **seconds}
+            self._asking.execution = execution
         return self._originals["_execute_task"](state, given, execution, context)
 
     def _seconds(self, state: dict[str, Any], name: str, given: Any, context: Any) -> Any:
@@ -69,6 +85,7 @@ class _Patch:
         if seconds := state.get("HeartbeatSeconds"):
             self._listener.listen(token, float(seconds))
         self._asking.now = True
+        self._executions[token] = getattr(self._asking, "execution", {})
         try:
             return self._originals["_invoke_with_callback"](resource, data, token, state)
         except _CallFailedError as failed:
@@ -76,7 +93,16 @@ class _Patch:
             raise failed.error from failed
         finally:
             self._asking.now = False
+            self._executions.pop(token, None)
             self._listener.forget(token)
+
+    def _send(self, name: str, data: dict[str, Any]) -> Any:
+        token = data.get("taskToken", "")
+        waiting = self._stepfunctions._task_tokens.get(token)
+        has_ended = self._executions.get(token, {}).get("status", "RUNNING") != "RUNNING"
+        if waiting and (has_ended or waiting["event"].is_set()):
+            return self._stepfunctions.error_response_json("TaskTimedOut", "the task has been closed", 400)
+        return self._originals[name](data)
 
     def call_lambda(self, function: str, event: Any) -> Any:
         asking, self._asking.now = getattr(self._asking, "now", False), False

@@ -189,6 +189,7 @@ def answer(
     why: str = "",
 ) -> None:
     console_approval.answer(
+        world.fake.engine,
         waiting,  # pyrefly: ignore[bad-argument-type]
         world.loop_state,
         version,
@@ -209,6 +210,48 @@ def test_whoever_declines_says_why(world: World) -> None:
     ask(world)
     with pytest.raises(ApiError, match="say why"):
         answer(world, Waiting("t1"), decision="declined", why=" ")
+
+
+@pytest.mark.parametrize(
+    ("why", "problem"),
+    [
+        ("x" * 501, "up to 500 characters"),
+        ("\x1b[2J", "control characters"),
+        ("a\x00b", "control characters"),
+        (b"\xff".decode(errors="surrogateescape"), "control characters"),
+    ],
+)
+def test_a_reason_that_cannot_be_kept_decides_nothing(why: str, problem: str, world: World) -> None:
+    """A function that wrote it would fail, and the run with it."""
+    ask(world)
+    waiting = Waiting("t1")
+    with pytest.raises(ApiError, match=f"the reason has .*{problem}") as refused:
+        answer(world, waiting, decision="declined", why=why)
+    assert (refused.value.status, refused.value.field) == (422, "why")
+    assert not waiting.outputs
+
+
+def test_a_version_that_the_engine_has_no_more_can_only_be_declined(world: World) -> None:
+    ask(world)
+    world.fake.versions.clear()
+    waiting = Waiting("t1")
+    with pytest.raises(ApiError, match=r"v2 was deleted.*decline it, or `labelloop reproduce v2` trains"):
+        answer(world, waiting)
+    assert not waiting.outputs
+    answer(world, waiting, decision="declined", why="it is gone")
+    assert waiting.outputs
+
+
+def test_what_an_earlier_promotion_was_told_is_not_what_this_one_was(world: World) -> None:
+    ask(world)
+    world.loop_state.take_lease("promote", HOLDER)
+    decide("declined", why="too slow")
+    with pytest.raises(ApiError, match=r"declined by ann: too slow. `labelloop rollback v2` makes it serve"):
+        answer(world, Waiting(), "v2")
+    ended = ModelVersion("v2", state="failed", reason="not approved before its promotion ended: stopped")
+    world.loop_state.update_version(ended)
+    with pytest.raises(ApiError, match="v2 does not wait for approval: it is failed: not approved before"):
+        answer(world, Waiting(), "v2")
 
 
 def test_an_answer_that_nobody_waits_for_is_a_sentence(world: World) -> None:

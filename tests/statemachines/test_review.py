@@ -103,13 +103,33 @@ def test_nobody_can_be_asked(stage: Stage) -> None:
 
 
 def test_a_token_is_good_once(stage: Stage) -> None:
-    tokens: list[str] = []
+    errors: list[str] = []
+
+    def answer(token: str) -> None:
+        try:
+            stage.stepfunctions.send_task_success(taskToken=token, output="{}")
+        except ClientError as error:
+            errors.append(error.response["Error"]["Code"])
 
     def act(token: str) -> None:
-        tokens.append(token)
-        stage.stepfunctions.send_task_success(taskToken=token, output="{}")
+        for wait_seconds in (0, 0, 0.3):
+            time.sleep(wait_seconds)
+            answer(token)
 
     play(stage, {"review-Ask": [later(stage, act)]})
+    deadline = time.monotonic() + 5
+    while len(errors) < 2 and time.monotonic() < deadline:
+        time.sleep(0.03)
+    assert len(errors) == 2
+    assert set(errors) <= {"TaskDoesNotExist", "TaskTimedOut"}
+
+
+def test_a_stopped_execution_takes_no_answer(stage: Stage) -> None:
+    tokens: list[str] = []
+    arn = begin(stage, {"review-Ask": [later(stage, tokens.append)]})
+    while not tokens:
+        time.sleep(0.03)
+    stage.stepfunctions.stop_execution(executionArn=arn)
     with pytest.raises(ClientError, match=r"TaskDoesNotExist|TaskTimedOut"):
         stage.stepfunctions.send_task_success(taskToken=tokens[0], output="{}")
 

@@ -12,16 +12,18 @@ from lambdas.domain.console.control import ControlError
 from lambdas.domain.promote.approval import approval_words
 from lambdas.domain.shared import clock, task_tokens
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.reasons import reason_problem
 from lambdas.domain.shared.records import ApprovalDecision, ModelVersion
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-MAX_WHY = 500
+    from lambdas.domain.engines.port import Engine
 
 
 def answer(
+    engine: Engine,
     stepfunctions: SFNClient,
     loop_state: LoopState,
     version: str,
@@ -33,8 +35,11 @@ def answer(
     """Approve or decline a version that waits for it; its promotion goes on at once.
 
     Raises:
-        ApiError: there is no such version, it does not wait (any more), or it is declined without a reason.
+        ApiError: there is no such version, it does not wait (any more), it is to be approved and the engine
+            has it no more, or the reason cannot be kept, or is missing where it is declined.
     """
+    if problem := reason_problem(why):
+        raise ApiError(422, "bad_request", f"the reason {problem}", "why")
     if decision == "declined" and not why.strip():
         raise ApiError(422, "bad_request", "say why it is declined: whoever trained it will ask", "why")
     # In this order: of a decision in between, the version's record knows.
@@ -46,7 +51,11 @@ def answer(
         raise ControlError(_why_not(record))
     if clock.now() >= pending.deadline:
         raise ControlError(_too_late(version, f"its deadline was {clock.minute(pending.deadline)}"))
-    output = json.dumps({"decision": decision, "by": by, "why": why.strip()[:MAX_WHY]})
+    if decision == "approved" and engine.describe_version(version) is None:
+        raise ControlError(
+            f"{version} was deleted, so that it cannot serve: decline it, or {_again(version)}"
+        )
+    output = json.dumps({"decision": decision, "by": by, "why": why.strip()})
     if not task_tokens.succeed(stepfunctions, pending.token, output):
         raise ControlError(
             f"{version} was decided about already: somebody did just now, or its promotion has ended"
@@ -54,14 +63,26 @@ def answer(
 
 
 def _why_not(record: ModelVersion) -> str:
+    name, approval = record.id, record.approval
     if record.deleted_at:
-        return f"{record.id} was deleted from Rekognition"
-    if record.approval:
-        return f"{record.id} was decided about already: {approval_words(record.approval)}"
-    return f"{record.id} does not wait for approval: it is {record.state or 'unknown'}"
+        return f"{name} was deleted, so that it cannot serve; {_again(name)}"
+    # That of an earlier promotion does not count any more.
+    if record.state == "failed" or approval is None:
+        why = f": {record.reason}" if record.reason else ""
+        return f"{name} does not wait for approval: it is {record.state or 'unknown'}{why}"
+    words = f"{name} was decided about already: {approval_words(approval)}"
+    if approval.decision == "declined" and _rollback(name) not in words:
+        words += f". {_rollback(name)}"
+    return words
 
 
 def _too_late(version: str, why: str) -> str:
-    return (
-        f"{version} can not be decided about any more: {why}. `labelloop rollback {version}` makes it serve"
-    )
+    return f"{version} can not be decided about any more: {why}. {_rollback(version)}"
+
+
+def _rollback(version: str) -> str:
+    return f"`labelloop rollback {version}` makes it serve"
+
+
+def _again(version: str) -> str:
+    return f"`labelloop reproduce {version}` trains its snapshot again"

@@ -9,6 +9,7 @@ from lambdas.domain.detect.backlog import Backlog
 from lambdas.domain.engines.port import Version
 from lambdas.domain.serve.policy import DRAIN_TURNS, TURN_SECONDS
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.reasons import MAX_REASON
 from lambdas.domain.shared.records import Serving, ServingChange
 
 LOOP = "labelloop"
@@ -19,8 +20,8 @@ MAX_STARTS = 20
 """Starts whose time is kept."""
 MAX_START_SECONDS = 3600
 """A start that took longer says nothing of the next ones: nobody looked meanwhile, or a clock was set."""
-MAX_LETTERS = 500
-"""Of what a person may say about why, and of a name."""
+MAX_LETTERS = MAX_REASON
+"""Of a reason, and of a name."""
 MIN_MEASURED = 20
 """Images from which a rate is worth something."""
 FIRST_RETRY, LAST_RETRY = timedelta(minutes=2), timedelta(hours=1)

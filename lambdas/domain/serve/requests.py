@@ -13,6 +13,7 @@ from typing import Any, Literal
 from lambdas.domain.serve import policy
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.reasons import reason_problem
 from lambdas.domain.shared.records import Serving
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -26,7 +27,12 @@ def send(functions: Any, function_name: str, request: Request, by: str, why: str
     Args:
         functions: a client of Lambda.
         by: who asks.
+
+    Raises:
+        ApiError: the reason cannot be kept.
     """
+    if problem := reason_problem(why):
+        raise ApiError(422, "bad_request", f"the reason {problem}", "why")
     payload = json.dumps({"request": request, "by": by, "why": why, "at": clock.now()}).encode()
     functions.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 

@@ -56,6 +56,17 @@ def test_task_tokens_a_function_that_fails_is_waited_for(
     assert error_of(stepfunctions, TimeoutSeconds=0.05) == "States.Timeout"
 
 
+def test_task_tokens_a_task_is_answered_twice(stepfunctions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    statuses: list[int] = []
+
+    def answer_twice(function: str, event: Any) -> None:
+        statuses.extend(stepfunctions._send_task_success({"taskToken": "token"})[0] for _ in range(2))
+
+    monkeypatch.setattr(stepfunctions, "_call_lambda", answer_twice)
+    stepfunctions._invoke_with_callback(FUNCTION, {}, "token", {"TimeoutSeconds": 5})
+    assert statuses == [200, 200]
+
+
 def test_cdn_origins_an_http_api_is_not_asked() -> None:
     from ministack.services import cloudfront
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Collection, Sequence
 
-from lambdas.domain.review.desk.limits import MAX_REASON, Verdict
+from lambdas.domain.review.desk.limits import Verdict
 from lambdas.domain.review.desk.task import Answer, Task
 from lambdas.domain.shared import clock, manifests
 from lambdas.domain.shared.annotation import Annotation, Box, Kind
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.reasons import reason_problem
 
 MAX_SECONDS = 24 * 3600
 _SHOWN = 60
@@ -115,10 +115,8 @@ def check_reason(reason: str) -> str:
     Raises:
         InvalidAnswerError: it is too long, or has control characters.
     """
-    if len(reason) > MAX_REASON:
-        raise InvalidAnswerError("reason", f"reason has to be text of up to {MAX_REASON} characters")
-    if any(unicodedata.category(character) == "Cc" and character not in "\n\r\t" for character in reason):
-        raise InvalidAnswerError("reason", "reason has control characters: type it anew")
+    if problem := reason_problem(reason):
+        raise InvalidAnswerError("reason", f"reason {problem}")
     return reason.strip()
 
 

@@ -15,12 +15,13 @@ from itertools import chain, islice
 from lambdas.domain.review.desk import answers
 from lambdas.domain.review.desk.answers import Submission
 from lambdas.domain.review.desk.drafts import Draft
-from lambdas.domain.review.desk.limits import MAX_CLAIMS, MAX_REASON
+from lambdas.domain.review.desk.limits import MAX_CLAIMS
 from lambdas.domain.review.desk.task import Answer, Claim, Route, Task, finished
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.reasons import MAX_REASON
 
 ON_THE_DESK: tuple[Route, ...] = ("builtin",)
 """Other routes ask people elsewhere; on the embedded stack the desk is their worker portal too

@@ -9,8 +9,6 @@ STATES: tuple[State, ...] = ("open", "done", "given_back", "deleted")
 """Of tasks, by which administrators list them."""
 Verdict = Literal["labelled", "nothing", "unusable"]
 """What an answer says of an image."""
-MAX_REASON = 500
-"""Characters."""
 MAX_CLAIMS = 5
 """Claimed in one request; and of them a reviewer holds twice as many at most, so that nobody hoards."""
 MAX_INSTRUCTION = 300
