@@ -142,6 +142,20 @@ def test_a_version_that_was_approved_is_asked_about_no_more(site: Site) -> None:
     expect(page.get_by_text("Waits for approval")).to_have_count(0)
 
 
+def test_what_is_refused_is_said_in_the_dialog_and_what_was_written_stays(site: Site) -> None:
+    page = site.page("versions")
+    error = {"error": {"code": "bad_request", "message": "the reason is no text", "field": "why"}}
+    page.route("**/approval", lambda route: route.fulfill(status=422, json=error), times=1)
+    page.get_by_role("button", name="Decline v8").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("too slow")
+    dialog.get_by_role("button", name="Decline").click()
+    expect(dialog.get_by_role("alert")).to_have_text("the reason is no text")
+    expect(dialog.get_by_role("textbox")).to_have_value("too slow")
+    dialog.get_by_role("button", name="Decline").click()
+    expect(dialog).to_have_count(0)
+
+
 # How they look
 
 

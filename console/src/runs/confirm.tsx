@@ -1,7 +1,7 @@
 /** Asks before something is done that others notice. */
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { Button, Dialog, toast } from '../ui'
+import { Button, Dialog, Prose, toast } from '../ui'
 import { problem } from './loaded'
 
 interface ConfirmDialogProps {
@@ -21,16 +21,19 @@ interface ConfirmDialogProps {
 }
 export function ConfirmDialog({ title, act, back = 'Cancel', kind = 'danger', ready = true, onAct, done, onClose, children }: ConfirmDialogProps) {
   const [busy, setBusy] = useState(false)
+  const [error, setError] = useState('')
   function run() {
     setBusy(true)
+    setError('')
     onAct().then(
       () => {
         toast(done)
         onClose(true)
       },
-      (error: unknown) => {
-        toast(problem(error), 'bad')
-        onClose(false)
+      // The dialog stays, with what was written in it: much that is refused can be put right.
+      (refused: unknown) => {
+        setBusy(false)
+        setError(problem(refused))
       },
     )
   }
@@ -45,6 +48,11 @@ export function ConfirmDialog({ title, act, back = 'Cancel', kind = 'danger', re
   return (
     <Dialog title={title} onClose={() => onClose(false)} actions={actions}>
       <p>{children}</p>
+      {error && (
+        <p class="field-error" role="alert">
+          <Prose of={error} />
+        </p>
+      )}
     </Dialog>
   )
 }
