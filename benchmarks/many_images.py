@@ -23,6 +23,7 @@ import boto3
 from boto3.dynamodb.types import TypeSerializer
 
 from benchmarks import data
+from infra import lambda_asset
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import label_entries, split_ledger
 from lambdas.domain.catalogue.images import CatalogueImage
@@ -103,7 +104,10 @@ def filled(home: Path, count: int) -> Iterator[Filled]:
 @contextmanager
 def _environment(stack: embedded.Running) -> Iterator[None]:
     """What the functions know of their deployment."""
+    packages = lambda_asset.build(lambda_asset.HERE)
     variables = {
+        # What their asset has of AWS's descriptions of services is less, and read in less time.
+        "AWS_DATA_PATH": str(packages / "botocore" / "data"),
         "DATA_BUCKET": NAME,
         "DEPLOYMENT": NAME,
         "THUMBNAIL_KEY": "0" * 64,

@@ -553,7 +553,7 @@ def _renamed() -> dict[str, str]:
     """What labels are called now that had other names."""
     from lambdas.domain.review.desk import labels
 
-    return labels.present_names(offered_labels())
+    return labels.present_names(labels.definitions(services().reviews))
 
 
 def _labelled_by(counts: Mapping[str, int]) -> list[responses.LabelledBy]:

@@ -14,8 +14,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
+from botocore.model import ServiceModel
 
 from infra import lambda_asset, locks, serverless, training_source
 
@@ -154,6 +157,24 @@ def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:
         "print(boto3.__file__)"
     )
     assert output.startswith(str(lambda_asset.build(lambda_asset.HERE)))
+
+
+def test_a_description_of_some_operations_asks_as_the_whole_one() -> None:
+    whole = botocore.session.get_session().get_component("data_loader").load_service_model("ssm", "service-2")
+    model = ServiceModel(lambda_asset.with_operations(whole, ["PutParameter"]), "ssm")
+    assert model.operation_names == ["PutParameter"]
+    assert len(model.shape_names) < 50
+
+    def described(shape: Any) -> Any:
+        return {name: (one.type_name, one.metadata) for name, one in shape.members.items()}
+
+    operation, known = (
+        model.operation_model("PutParameter"),
+        ServiceModel(whole).operation_model("PutParameter"),
+    )
+    assert described(operation.input_shape) == described(known.input_shape)
+    assert described(operation.output_shape) == described(known.output_shape)
+    assert [one.name for one in operation.error_shapes] == [one.name for one in known.error_shapes]
 
 
 def test_the_asset_for_clips_alone_runs_its_function() -> None:

@@ -266,6 +266,8 @@ def _read(
     """Each candidate with its image, if that is wanted."""
     hashes = dict.fromkeys(candidate.sha256 for candidate in batch if candidate.sha256)
     ids = [catalogue_images.image_id(sha256) for sha256 in hashes]
+    if wanted.text:
+        ids = catalogue_images.with_keys(table, ids, lambda keys: _has_text(keys, wanted.text))
     images = {image.sha256: image for image in catalogue_images.get_images(table, ids)}
     types = _dataset_types(table, images) if wanted.dataset_type else {}
     for candidate in batch:
@@ -282,16 +284,19 @@ def _dataset_types(table: Table, hashes: Iterable[str]) -> dict[str, str]:
 
 def _matches(image: CatalogueImage, wanted: Wanted, dataset_type: str) -> bool:
     low, high = SIDES[wanted.size] if wanted.size else (0, 1_000_000)
-    text = wanted.text.lower()
     return (
         (not wanted.status or image.status == wanted.status)
         and (not wanted.label or wanted.label in image.label_names)
         and (not wanted.dataset_type or dataset_type == wanted.dataset_type)
         and (not wanted.set_by or image.label_origin == wanted.set_by)
         and low <= max(image.width, image.height) <= high
-        and (not text or any(text in key.lower() for key in (*image.sources, image.key)))
+        and _has_text((*image.sources, image.key), wanted.text)
         and (not wanted.before or image.changed_at < wanted.before)
     )
+
+
+def _has_text(keys: Iterable[str], text: str) -> bool:
+    return not text or any(text.lower() in key.lower() for key in keys)
 
 
 def _exact(table: Table, text: str) -> list[CatalogueImage] | None:

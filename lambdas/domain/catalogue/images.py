@@ -9,7 +9,7 @@ concurrent, so every write is conditional: whoever writes an image item has to m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -191,6 +191,19 @@ def get_images(table: Table, ids: Sequence[str]) -> list[CatalogueImage]:
         return []
     images = {str(item["id"]): _image(item) for item in batch_get(table, [{"id": id} for id in ids])}
     return [images[id] for id in ids if id in images]
+
+
+def with_keys(table: Table, ids: Sequence[str], wanted: Callable[[Iterable[str]], bool]) -> list[str]:
+    """Which of these ids, up to MAX_BATCH, are of images whose keys are wanted, those that they came under
+    included. Nothing else of the images is read."""
+    attributes = {"#key": "key", "#sources": "sources"}
+    items = batch_get(
+        table,
+        [{"id": id} for id in ids],
+        ProjectionExpression="id, #key, #sources",
+        ExpressionAttributeNames=attributes,
+    )
+    return [str(item["id"]) for item in items if wanted((*item.get("sources", ()), str(item.get("key", ""))))]
 
 
 def update_image(

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from lambdas.domain.review.desk.tasks import ReviewTable
 
-MAX_SHOWN = 500
-"""Of a version: what it is less sure of is seldom wrong, and the next training looks again."""
+MAX_SHOWN = 200
+"""Of a version at a time: each is read from the catalogue to show it. Further ones follow those that were
+answered."""
 _LOOKED_AT = 10
 """Versions, the newest first: the labels of older evaluations hold no longer."""
 

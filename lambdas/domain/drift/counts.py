@@ -100,7 +100,9 @@ class Counts:
         self.labels.update(other.labels)
         self.kinds.update(other.kinds)
         for label, kinds in other.label_kinds.items():
-            self.label_kinds.setdefault(label, Counter()).update(kinds)
+            mine = self.label_kinds.setdefault(label, Counter())
+            for kind, detections in kinds.items():
+                mine[kind] += detections
         self.examples = _drawn([*self.examples, *other.examples])
 
     def as_document(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from lambdas.domain.evaluation.label_issues import LabelIssue
 from lambdas.domain.evaluation.records import Detection, TestImage, TrueObject
 from lambdas.domain.shared.boxes import RelativeBox
@@ -48,9 +50,9 @@ def read(s3: S3Client, bucket: str, version: str) -> KeptIssues | None:
     except s3.exceptions.NoSuchKey:
         return None
     try:
-        head, *lines = (json.loads(line) for line in body.read().split(b"\n") if line)
+        head, *lines = (msgspec.json.decode(line) for line in body.read().split(b"\n") if line)
         return KeptIssues(tuple(map(_issue, lines)), dict(head["images"]), int(head["asked"]))
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, msgspec.MsgspecError):
         return None
 
 

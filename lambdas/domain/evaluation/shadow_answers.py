@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from botocore.exceptions import ClientError
 
 from lambdas.domain.shared.dynamodb import TRANSACTION_ATTEMPTS, wait_after
@@ -70,7 +71,7 @@ def read_newer(s3: S3Client, bucket: str, version_name: str, etag: str = "") -> 
     for text in filter(None, response["Body"].read().split(b"\n")):
         try:
             image, detections = _read_line(text)
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        except (AttributeError, KeyError, TypeError, ValueError, msgspec.MsgspecError):
             unread += 1
         else:
             answers[image] = detections
@@ -79,7 +80,7 @@ def read_newer(s3: S3Client, bucket: str, version_name: str, etag: str = "") -> 
 
 def _read_line(text: bytes) -> tuple[str, Detections]:
     """An image's key, and what was seen on it; any of several errors if the line has another form."""
-    line = json.loads(text)
+    line = msgspec.json.decode(text)
     for seen in line["detections"]:
         sides = [seen["box"][side] for side in ("left", "top", "width", "height")] if seen.get("box") else []
         is_known = isinstance(seen["label"], str) and 0 <= seen["confidence"] <= 100

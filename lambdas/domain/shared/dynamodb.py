@@ -127,13 +127,16 @@ def from_item(value: Any) -> Any:
     return value
 
 
-def batch_get(table: Table, keys: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+def batch_get(table: Table, keys: list[dict[str, str]], **projection: Any) -> Iterator[dict[str, Any]]:
     """The items of these keys; what DynamoDB leaves out of an answer is requested again, ever later.
+
+    Args:
+        projection: ProjectionExpression and ExpressionAttributeNames, for some attributes alone.
 
     Raises:
         UnansweredError: keys were left out of every answer.
     """
-    request: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
+    request: Any = {table.name: {"Keys": keys, "ConsistentRead": True, **projection}}
     for attempt in range(BATCH_ATTEMPTS):
         if attempt:
             # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
