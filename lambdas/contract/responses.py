@@ -958,7 +958,10 @@ class VersionEvaluation(Response):
     images: Annotated[int, Meta(description="Test images that the figures are of.")]
     has_more: Annotated[bool, Meta(description="Whether the evaluation has more, which were not read.")]
     unread_lines: Annotated[
-        int, Meta(description="Of the evaluation file; it is cut off, or of another form.")
+        int,
+        Meta(
+            description="Missing from the evaluation file, or unreadable: it is cut off or of another form."
+        ),
     ]
     f1: Annotated[float | None, Meta(description="Mean of the labels' at the thresholds judged by.")]
     own_f1: Annotated[float | None, Meta(description="By the training, at the model's own thresholds.")]

@@ -12,7 +12,7 @@ import pytest
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.evaluation import shadow_answers
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.records import ModelVersion
+from lambdas.domain.shared.records import ModelVersion, Run, SnapshotSummary
 from tests.fixtures.api_gateway import ANN, Gateway
 from tests.fixtures.console_deployment import BOX, ConsoleDeployment, Judged, evaluated_line
 from tests.fixtures.deployment import BUCKET
@@ -117,10 +117,15 @@ def test_two_versions_side_by_side(deployment: ConsoleDeployment, gateway: Gatew
     assert gateway.ask("GET /api/versions/v1/comparison").status == 422
 
 
-def test_lines_that_cannot_be_read_are_counted(deployment: ConsoleDeployment, gateway: Gateway) -> None:
-    deployment.evaluation("v1", evaluated_line("images/a.jpg"), evaluated_line("images/b.jpg")[:-100])
+@pytest.mark.parametrize(("cut", "tested", "unread"), [(-100, 2, 1), (None, 2, 0), (None, 5, 3)])
+def test_lines_that_are_missing_or_cannot_be_read_are_counted(
+    cut: int | None, tested: int, unread: int, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    """A file may be cut off in a line, and between two."""
+    deployment.world.loop_state.update_run(Run("run-1", images=SnapshotSummary(test_images=tested)))
+    deployment.evaluation("v1", evaluated_line("images/a.jpg"), evaluated_line("images/b.jpg")[:cut])
     document = ask(gateway, "evaluation")
-    assert (document["images"], document["unread_lines"]) == (1, 1)
+    assert (document["images"], document["unread_lines"]) == (1 if cut else 2, unread)
 
 
 # A sentence instead of figures

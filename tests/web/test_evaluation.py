@@ -105,7 +105,9 @@ def test_nothing_to_see_is_said_in_a_sentence(site: Site) -> None:
     expect(page.get_by_text("the engine has this version no more")).to_be_visible()
     expect(page.get_by_role("heading", name="Nothing to show")).to_be_visible()
     page.goto(f"{site.address}versions/v6-0123456789ab")
-    expect(page.get_by_role("alert")).to_contain_text("2 lines of the evaluation file cannot be read")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "2 lines of the evaluation file are missing or cannot be read"
+    )
 
 
 SKIP_ALL = """async () => {

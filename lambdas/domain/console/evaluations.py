@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -91,7 +91,7 @@ class Evaluations:
         if f1 is None and record:
             f1 = record.f1
         if source != "endpoint" and (evaluation := self._of_training(version, own)):
-            return self._keep(Evaluated(name, evaluation, own, f1))
+            return self._keep(Evaluated(name, _with_missing(loop_state, record, evaluation), own, f1))
         if source != "training" and (evaluated := self._of_endpoint(record, name, own)):
             return evaluated
         raise NoEvaluationError(_why_none(record, version, self._bucket, source))
@@ -134,6 +134,18 @@ class Evaluations:
         evaluated = Evaluated(name, evaluation, own, None)
         _remember(self._by_answers, name, (file.etag, evaluated))
         return evaluated
+
+
+def _with_missing(loop_state: LoopState, record: ModelVersion | None, evaluation: Evaluation) -> Evaluation:
+    """The evaluation with the lines that it has not got among those that could not be read.
+
+    A file that is cut off between two lines has none that cannot be.
+    """
+    run = loop_state.run(record.run) if record and record.run else None
+    missing = (run.images.test_images if run and run.images else 0) - len(evaluation.images)
+    if evaluation.has_more or missing <= evaluation.unread_lines:
+        return evaluation
+    return replace(evaluation, unread_lines=missing)
 
 
 def _remember(kept: dict[str, T], name: str, value: T) -> None:

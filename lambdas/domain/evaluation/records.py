@@ -84,7 +84,7 @@ class Evaluation:
     images: tuple[TestImage, ...]
     floors: Thresholds = field(default_factory=dict)
     unread_lines: int = 0
-    """Lines of the file that could not be read: it was cut off, or has another form."""
+    """Lines of the file that are missing or could not be read: it was cut off, or has another form."""
     has_more: bool = False
     """Whether the file has more images than were read."""
 
