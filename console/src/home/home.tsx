@@ -96,7 +96,7 @@ function Champion({ home }: { home: Home }) {
       )}
       <CostFigures home={home}>
         <Figure name="F1" value={number(f1?.f1, 3)} more={f1?.low ? `${number(f1.low, 3)} to ${number(f1.high, 3)}` : 'at its evaluation'} />
-        <Figure name="Wait for it" value={number(serving.waiting_images)} more={serving.waiting_images === 1 ? 'image' : 'images'} />
+        <Figure name="Waiting for it" value={number(serving.waiting_images)} more={serving.waiting_images === 1 ? 'image' : 'images'} />
       </CostFigures>
     </Card>
   )

@@ -264,12 +264,16 @@ def _read(
     table: Table, batch: Sequence[_Candidate], wanted: Wanted
 ) -> Iterator[tuple[_Candidate, CatalogueImage | None]]:
     """Each candidate with its image, if that is wanted."""
-    hashes = dict.fromkeys(candidate.sha256 for candidate in batch if candidate.sha256)
-    ids = [catalogue_images.image_id(sha256) for sha256 in hashes]
+    hashes = [candidate.sha256 for candidate in batch if candidate.sha256]
+    types: dict[str, str] = {}
+    # What can be told without the images, first: they are what takes time.
+    if wanted.dataset_type:
+        types = _dataset_types(table, hashes)
+        hashes = [sha256 for sha256 in hashes if types[sha256] == wanted.dataset_type]
+    ids = [catalogue_images.image_id(sha256) for sha256 in dict.fromkeys(hashes)]
     if wanted.text:
         ids = catalogue_images.with_keys(table, ids, lambda keys: _has_text(keys, wanted.text))
     images = {image.sha256: image for image in catalogue_images.get_images(table, ids)}
-    types = _dataset_types(table, images) if wanted.dataset_type else {}
     for candidate in batch:
         image = images.get(candidate.sha256)
         is_wanted = image is not None and _matches(image, wanted, types.get(candidate.sha256, ""))

@@ -196,6 +196,8 @@ def get_images(table: Table, ids: Sequence[str]) -> list[CatalogueImage]:
 def with_keys(table: Table, ids: Sequence[str], wanted: Callable[[Iterable[str]], bool]) -> list[str]:
     """Which of these ids, up to MAX_BATCH, are of images whose keys are wanted, those that they came under
     included. Nothing else of the images is read."""
+    if not ids:
+        return []
     attributes = {"#key": "key", "#sources": "sources"}
     items = batch_get(
         table,

@@ -77,7 +77,7 @@ def _why_not(record: ModelVersion) -> str:
 
 
 def _too_late(version: str, why: str) -> str:
-    return f"{version} can not be decided about any more: {why}. {_rollback(version)}"
+    return f"{version} cannot be decided about any more: {why}. {_rollback(version)}"
 
 
 def _rollback(version: str) -> str:
