@@ -59,7 +59,7 @@ function Card({ serving }: { serving: Serving }) {
 
 function Changes({ serving }: { serving: Serving }) {
   return (
-    <details>
+    <details class="versions-changes">
       <summary>What was decided about it</summary>
       <ul>
         {serving.changes.map((change) => (
