@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,15 @@ REACH = 0.54
 _SIDES = (192, 1280)
 _MIN_WINDOW = 192
 _WANTED_BOX = 32
+_WANTED_SMALL_BOX = 26
+"""The side of a usual box of the label with the smallest ones."""
+_MIN_SMALL_BOXES = 15
+"""Boxes of a label, at least, for it to have a say in how fine images are shown."""
+_MAX_FINER = 2.0
+"""How much finer, at most, they are shown for the label with the smallest boxes."""
+_FEW_IMAGES = 25
+"""The images up to which they are: each is shown often in any time. More of them teach as much if they are
+coarse at first, and answers come sooner."""
 _SMALL_BOX = 20
 _SMALLEST_VISIBLE = 0.35
 _WINDOW = 3.0
@@ -53,7 +63,10 @@ _SHARE_TO_LOCALIZE = 0.35
 _TOO_LATE = 0.5
 """The share of the time after which there is not enough left for a second stage."""
 
-_MAX_BATCH = 8
+_MAX_BATCH, _MIN_BATCH = 8, 4
+_PIXELS = _MAX_BATCH * _MIN_WINDOW**2
+"""What a batch of few images shows, about, on a trunk that has learned before: where windows are larger, more
+steps teach it more than more images."""
 _MAX_AT_ONCE = 16
 _BYTES = 1 << 30
 """What a batch may take in memory, about, while it is learned from, and a quarter of it while it is shown."""
@@ -117,13 +130,13 @@ class DetectorLearner(ImageLearner):
         weights: Path | None = None,
     ) -> None:
         super().__init__(examples, labels, device, _SIDES)
+        self.pretrained = weights is not None
         shares = _box_shares(examples, self._sizes)
         quarters = statistics.quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
         usual, self._large = quarters[0], quarters[2]
         self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
-        self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
+        self._use(min(self._largest, max(_SIDES[0], round(_first_side(examples, self._sizes, usual)))))
         reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
-        self.pretrained = weights is not None
         network = DetectorNetwork(len(labels), self.cell, reach, pretrained=self.pretrained)
         self.network: nn.Module = for_learning(network, device)
         if weights and isinstance(network.backbone, Trunk):
@@ -228,6 +241,9 @@ class DetectorLearner(ImageLearner):
         window = max(_MIN_WINDOW, multiple(_WINDOW * self._large * max(canvas.width, canvas.height)))
         self._window = Canvas(min(canvas.width, window), min(canvas.height, window))
         self.batch = min(_MAX_BATCH, self._fitting(self._window, _BYTES))
+        if self.pretrained and len(self.examples) <= _FEW_IMAGES:
+            shown = round(_PIXELS / (self._window.width * self._window.height))
+            self.batch = min(self.batch, max(_MIN_BATCH, shown))
         self._at_once = min(_MAX_AT_ONCE, self._fitting(canvas, _BYTES // 4))
 
     def _fitting(self, shown: Canvas, limit: int) -> int:
@@ -398,3 +414,20 @@ def _box_shares(examples: Sequence[Example], sizes: Sequence[tuple[int, int]]) -
         for example, each in zip(examples, sizes, strict=True)
         for box in example.boxes
     ]
+
+
+def _first_side(examples: Sequence[Example], sizes: Sequence[tuple[int, int]], usual: float) -> float:
+    """The longer side in pixels in which a usual box is large enough, and one of the label with the smallest.
+
+    Args:
+        usual: a usual box's side as a share of its image's.
+    """
+    if len(examples) > _FEW_IMAGES:
+        return _WANTED_BOX / usual
+    shares: dict[str, list[float]] = defaultdict(list)
+    boxes = (box for example in examples for box in example.boxes)
+    for box, share in zip(boxes, _box_shares(examples, sizes), strict=True):
+        shares[box.label].append(share)
+    medians = [statistics.median(each) for each in shares.values() if len(each) >= _MIN_SMALL_BOXES]
+    side = _WANTED_BOX / usual
+    return min(_MAX_FINER * side, max([side, *(_WANTED_SMALL_BOX / median for median in medians)]))

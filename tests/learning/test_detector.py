@@ -1,4 +1,4 @@
-"""The detector's targets, its loss, and the memory that it takes."""
+"""The detector's targets, its loss, the memory that it takes, and how fine it shows images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from learning import (
     detector,
 )
 from learning.detector import DetectorLearner
+from learning.trunk import packaged_weights
 from portable.images import Canvas
 from tests.fixtures.learning import seeded
 
@@ -75,3 +76,39 @@ def test_the_more_labels_the_fewer_images_are_held_at_once(
     with Image.open(examples[0].path) as opened:
         learner.proposals(Network(), [(opened, opened.size)] * 4)
     assert sizes == [shown] * (8 // shown)
+
+
+@pytest.mark.parametrize(
+    ("images", "count", "width", "side"),
+    [(25, 14, 52, 192), (25, 15, 52, 320), (25, 200, 8, 384), (26, 200, 8, 192)],
+)
+def test_few_images_are_shown_finer_for_a_label_that_stays_small(
+    tmp_path: Path, images: int, count: int, width: int, side: int
+) -> None:
+    """Not for one of few boxes, and not much finer."""
+    path = tmp_path / "square.png"
+    Image.new("RGB", (640, 640)).save(path)
+    large, small = Box("large", 0, 0, 107, 107), Box("small", 0, 0, width, 52)
+    examples = [Example(path, boxes=(*[large] * 900, *[small] * count)), *[Example(path)] * (images - 1)]
+    learner = DetectorLearner(examples, ("large", "small"), torch.device("cpu"))
+    assert learner.canvas == Canvas(side, side)
+
+
+@pytest.mark.parametrize(
+    ("weights", "images", "wide", "batch"),
+    [
+        (None, 25, 96, 8),
+        (packaged_weights(), 26, 96, 8),
+        (packaged_weights(), 25, 48, 8),
+        (packaged_weights(), 25, 96, 4),
+        (packaged_weights(), 25, 640, 4),
+    ],
+)
+def test_larger_windows_of_few_images_make_smaller_batches_on_a_trunk_that_has_learned(
+    weights: Path | None, images: int, wide: int, batch: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "square.png"
+    Image.new("RGB", (640, 640)).save(path)
+    boxes = [Box("small", 0, 0, 32, 32)] * 2 + [Box("large", 0, 0, wide, wide)] * 3
+    examples = [Example(path, boxes=tuple(boxes)), *[Example(path)] * (images - 1)]
+    assert DetectorLearner(examples, ("large", "small"), torch.device("cpu"), weights).batch == batch
