@@ -2277,7 +2277,7 @@ export interface components {
       images: number;
       /** @description Whether the evaluation has more, which were not read. */
       has_more: boolean;
-      /** @description Missing from the evaluation file, or unreadable: it is cut off or of another form. */
+      /** @description Missing from the evaluation file, or unreadable: it is cut off, of another form, or the training has left test images out. */
       unread_lines: number;
       /** @description Mean of the labels' at the thresholds judged by. */
       f1: number | null;

@@ -960,7 +960,8 @@ class VersionEvaluation(Response):
     unread_lines: Annotated[
         int,
         Meta(
-            description="Missing from the evaluation file, or unreadable: it is cut off or of another form."
+            description="Missing from the evaluation file, or unreadable: it is cut off, of another form, or"
+            " the training has left test images out."
         ),
     ]
     f1: Annotated[float | None, Meta(description="Mean of the labels' at the thresholds judged by.")]

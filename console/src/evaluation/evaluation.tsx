@@ -79,8 +79,8 @@ function Summary({ evaluation }: { evaluation: VersionEvaluation }) {
       {evaluation.unread_lines > 0 && (
         <p class="runs-stale" role="alert">
           {number(evaluation.unread_lines)} {evaluation.unread_lines === 1 ? 'line' : 'lines'} of the evaluation file{' '}
-          {evaluation.unread_lines === 1 ? 'is' : 'are'} missing or cannot be read: it is cut off, or of another form. The figures are
-          of the {number(images)} {images === 1 ? 'image' : 'images'} that can.
+          {evaluation.unread_lines === 1 ? 'is' : 'are'} missing or cannot be read: it is cut off, of another form, or the training has
+          left test images out. The figures are of the {number(images)} {images === 1 ? 'image' : 'images'} that can.
         </p>
       )}
     </section>
