@@ -185,13 +185,13 @@ class FollowedRun:
         return run_progress(list(passed.items()), status, runs)
 
     def training_status(self) -> str:
-        """What Rekognition says of the version in training."""
+        """How the training stands, as its engine says."""
         record = self._deployment.loop_state.run(self.id)
         if record is None or not record.version:
             return ""
         name = record.version
         version = self._deployment.engine.describe_version(name)
-        return f"{name}: {version.message or version.status}" if version else name
+        return f"{name}: {version.training_in_words}" if version else name
 
     def waits(self) -> str:
         """What it waits for that it cannot go on without, in words, such as a person's approval; or empty."""

@@ -218,7 +218,7 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     version = training.watch_training(engine, loop_state, event["version"], waited_seconds=waited)
     return {
         "status": version.status,
-        "message": f"{version.name}: {version.message or version.status}",
+        "message": f"{version.name}: {version.training_in_words}",
         "announced": engine.announces_ends,
         "wait_seconds": polling.next_look(waited, s.tuning().poll_seconds),
     }

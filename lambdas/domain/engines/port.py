@@ -127,6 +127,14 @@ class Version:
         """Whether its training is complete, and it was not started yet as far as it has to be."""
         return self.status == "TRAINING_COMPLETED" or (self.is_always_on and self.status == "RUNNING")
 
+    @property
+    def training_in_words(self) -> str:
+        """How its training stands, in the engine's words where it has some."""
+        if self.is_trained:
+            return "is trained"
+        default = "is being trained" if self.status == "TRAINING_IN_PROGRESS" else f"is {self.status}"
+        return self.message or default
+
 
 @frozen
 class Step:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.session import get_session
 
 from lambdas import custom_resource
 from lambdas import training_jobs as handler
@@ -268,6 +269,30 @@ def test_a_job_that_never_starts_or_never_ends_says_why(
     assert version
     assert (version.status, version.billable_seconds) == ("TRAINING_FAILED", 0)
     assert message in version.message
+
+
+def test_a_job_says_in_words_how_it_stands_whatever_sagemaker_calls_that() -> None:
+    """A name that is not known yet is left out: it would be a word of a program."""
+    statuses = set(get_session().get_service_model("sagemaker").shape_for("SecondaryStatus").enum)
+    described = {
+        "TrainingJobArn": "arn",
+        "TrainingJobName": "parts-v7-abc",
+        "TrainingJobStatus": "InProgress",
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training"},
+        "CreationTime": datetime.now(UTC),
+    }
+    for secondary in statuses | {"NewOnes"}:
+        asked: Any = SimpleNamespace(
+            describe_training_job=lambda secondary=secondary, **_: {**described, "SecondaryStatus": secondary}
+        )
+        version = training_jobs.describe(asked, "parts", BUCKET, "v7-abc-serverless")
+        assert version
+        words = version.training_in_words
+        assert " " in words and words == words.lower().replace("sagemaker", "SageMaker"), secondary
+    done = {**described, "TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}
+    ended: Any = SimpleNamespace(describe_training_job=lambda **_: done)
+    version = training_jobs.describe(ended, "parts", BUCKET, "v7-abc-serverless")
+    assert version and version.training_in_words == "is trained"
 
 
 def test_versions_of_others_are_not_listed_and_what_ended_is_described_once(

@@ -137,7 +137,7 @@ class ServerlessEngine:
             NotYetError: it is trained still.
         """
         if version.status != "RUNNING":
-            raise NotYetError(f"{version.name} cannot be asked yet: {version.message or version.status}")
+            raise NotYetError(f"{version.name} cannot be asked yet: {version.training_in_words}")
 
     def stop_version(self, version: Version) -> None:
         """Nothing: there is nothing that runs."""

@@ -49,6 +49,26 @@ _STATUSES = {
     "Deleting": "DELETING",
 }
 _ENDED = ("Completed", "Failed", "Stopped")
+_WORDS = {
+    "Starting": "waits for a machine",
+    "Pending": "waits for a machine",
+    "LaunchingMLInstances": "waits for a machine",
+    "PreparingTrainingStack": "waits for a machine",
+    "DownloadingTrainingImage": "the machine fetches its container",
+    "Downloading": "the machine fetches the images",
+    "Training": "is being trained",
+    "Updating": "is being trained",
+    "Restarting": "begins again on another machine",
+    "Interrupted": "the spot machine was taken away; the next one goes on from the last checkpoint",
+    "Uploading": "is trained, and its model is being stored",
+    "Stopping": "the training job is being stopped",
+    "Stopped": "the training job was stopped",
+    "Failed": "the training job failed, and SageMaker does not say why",
+    "MaxRuntimeExceeded": "it took longer than it may, and was stopped",
+    "MaxWaitTimeExceeded": "no spot machine came for it in time",
+}
+"""What SageMaker's secondary statuses mean for a version; that of a job that is complete says nothing more.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html"""
 
 
 @frozen
@@ -279,15 +299,7 @@ def _artifacts(described: Any) -> str:
 
 
 def _words(secondary: str) -> str:
-    words = {
-        "Starting": "waits for a machine",
-        "Pending": "waits for a machine",
-        "Interrupted": "the spot machine was taken away; the next one goes on from the last checkpoint",
-        "MaxRuntimeExceeded": "it took longer than it may, and was stopped",
-        "MaxWaitTimeExceeded": "no spot machine came for it in time",
-        "Stopped": "the training job was stopped",
-    }
-    return words.get(secondary, "" if secondary == "Completed" else secondary.lower())
+    return _WORDS.get(secondary, "")
 
 
 def _iso(moment: Any) -> str:
