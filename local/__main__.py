@@ -43,7 +43,14 @@ def up(port: int | None, keep: bool, name: str, engine: str) -> None:
     for note in stack.notes:
         console.print(note, style="yellow", soft_wrap=True, markup=False)
     console.print(f"Embedded stack at {stack.endpoint}, IAM enforced")
-    with console.status("Bootstrapping and deploying with the CDK CLI (about half a minute)"):
+    log = os.path.relpath(stack.home / "log" / f"deploy-{name}.log")
+    # For a log, too: a status is seen on terminals alone.
+    console.print(
+        f"Deploying with the CDK CLI: about half a minute, the first time some minutes; its log is {log}",
+        soft_wrap=True,
+        markup=False,
+    )
+    with console.status("Deploying"):
         seconds = embedded.deploy(stack, name=name, context={"engine": engine})
     environment = embedded.write_environment(stack, name)
     console.print(f"Deployed stack {name} in {seconds:.0f} s")

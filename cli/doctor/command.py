@@ -44,7 +44,7 @@ AFTER = (
     Check("training machine", serverless.look_at_machine),
     Check("training container", serverless.look_at_container),
     Check("bucket's key", serverless.look_at_key),
-    Check("mails", deployed.look_at_mails),
+    Check("mails", deployed.look_at_mails, embedded=False),
     Check("state", deployed.look_at_drift),
     Check("dead letters", deployed.look_at_dead_letters),
 )
