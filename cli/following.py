@@ -15,6 +15,7 @@ from cli.deployment import Deployment
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.run_progress import PROMOTION, RunProgress, promotion_progress, run_progress
 from lambdas.domain.retrain.steps import PAGE_EVENTS, STEPS, waits
+from lambdas.domain.retrain.training_progress import of_engine
 from lambdas.domain.shared import clock, records
 from lambdas.domain.shared.records import Run
 
@@ -87,11 +88,15 @@ class Execution:
     @property
     def started_by(self) -> str:
         """Who started it, once it was looked at; empty if nobody did, or nobody said."""
+        return self.given("started_by")
+
+    def given(self, member: str) -> str:
+        """A member of its input, once it was looked at; empty if there is none."""
         try:
             given = json.loads(self.description.get("input", "{}"))
         except json.JSONDecodeError:
             return ""
-        return str(given.get("started_by", "")) if isinstance(given, dict) else ""
+        return str(given.get(member, "")) if isinstance(given, dict) else ""
 
     def look(self) -> list[Phase]:
         """The phases so far, those that have just begun included.
@@ -182,7 +187,8 @@ class FollowedRun:
         for phase in phases:
             step = phase.name if phase.name in STEPS else PROMOTION
             passed[step] = passed.get(step, 0.0) + phase.seconds(moment)
-        return run_progress(list(passed.items()), status, runs)
+        engine = self.execution.given("engine") or self._deployment.engine.name
+        return run_progress(list(passed.items()), status, of_engine(runs, engine))
 
     def training_status(self) -> str:
         """How the training stands, as its engine says."""
@@ -253,7 +259,10 @@ class FollowedPromotion:
 
 
 def _that_apply(deployment: Deployment, phases: list[Phase]) -> list[Phase]:
-    """A promotion's phases, without those of a champion if no version had served before it began."""
+    """A promotion's phases, without those of a champion if no version had served before it began.
+
+    What they parted is one phase again.
+    """
     if not any(phase.name in OF_A_CHAMPION for phase in phases):
         return phases
     began = clock.to_iso(phases[0].began)
@@ -261,7 +270,15 @@ def _that_apply(deployment: Deployment, phases: list[Phase]) -> list[Phase]:
         version.promoted_at and version.promoted_at < began for version in deployment.loop_state.versions()
     ):
         return phases
-    return [phase for phase in phases if phase.name not in OF_A_CHAMPION]
+    apply: list[Phase] = []
+    for phase in phases:
+        if phase.name in OF_A_CHAMPION:
+            continue
+        if apply and apply[-1].name == phase.name:
+            apply[-1] = replace(apply[-1], ended=phase.ended)
+        else:
+            apply.append(phase)
+    return apply
 
 
 def promotion_arn(deployment: Deployment, name: str) -> str:

@@ -714,7 +714,8 @@ def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
     if run.version:
         version = s.engine.describe_version(run.version)
     message = version.message if version else ""
-    return training_progress.training_progress(step.seconds or 0.0, message, earlier_runs())
+    runs = training_progress.of_engine(earlier_runs(), run.engine or s.engine.name)
+    return training_progress.training_progress(step.seconds or 0.0, message, runs)
 
 
 def _report_url(run: Run) -> str | None:

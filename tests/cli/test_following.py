@@ -64,7 +64,13 @@ def test_a_promotion_that_has_not_begun_is_a_phase_of_its_run(cli: Cli) -> None:
 def test_the_first_promotion_has_no_phases_of_a_champion(cli: Cli, served: bool) -> None:
     promotion = EXECUTION.format(name="promote", id="images-three")
     cli.fake.executions[promotion] = [{"status": "RUNNING"}]
-    cli.fake.histories[promotion] = [("Start", 0), ("WakeChampion", 1), ("ShadowEvaluate", 3), ("Drain", 5)]
+    cli.fake.histories[promotion] = [
+        ("Start", 0),
+        ("WakeChampion", 1),
+        ("WatchStart", 2),
+        ("ShadowEvaluate", 3),
+        ("Drain", 5),
+    ]
     for version in cli.loop_state.versions():
         cli.loop_state.fenced().update_version(records.ModelVersion(version.id, promoted_at=""))
     before = (
@@ -74,6 +80,7 @@ def test_the_first_promotion_has_no_phases_of_a_champion(cli: Cli, served: bool)
     names = [phase.name for phase in following.FollowedPromotion(Deployment.find("parts"), promotion).look()]
     of_a_champion = ["start the champion to compare with", "drain the old champion"]
     assert [name for name in names if name in of_a_champion] == (of_a_champion if served else [])
+    assert names.count("start the challenger") == (2 if served else 1)
     assert "shadow gate" in names
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lambdas.domain.retrain.run_progress import RunProgress, promotion_progress, run_progress
+from lambdas.domain.retrain.training_progress import of_engine
 from lambdas.domain.shared.records import Outcome, Run, RunStep
 
 
@@ -30,7 +33,7 @@ WAITED = ("wait for the burst of uploads to end", 100.0)
         ([(WAITED[0], 25.0)], "", 0.025, 975.0),
         ([WAITED, ("train the model", 300.0)], "", 0.4, 600.0),
         ([WAITED, ("train the model", 300.0)], "The model is being trained: 50%", 0.4, 600.0),
-        ([WAITED, ("train the model", 900.0)], "", 0.769, 300.0),
+        ([WAITED, ("train the model", 900.0)], "", 0.769, None),
         ([WAITED, ("train the model", 600.0), ("promote", 250.0)], "", 0.95, 50.0),
         ([WAITED, ("train the model", 600.0), ("promote", 900.0)], "", 0.99, None),
     ],
@@ -49,7 +52,14 @@ def test_nothing_is_said_without_earlier_runs() -> None:
 def test_the_first_training_is_known_by_the_service_alone() -> None:
     passed = [WAITED, ("train the model", 90.0)]
     assert run_progress(passed, "v1: The model is being trained: 30%", []) == RunProgress(0.3, 210.0)
-    assert run_progress(passed, "v1: TRAINING_IN_PROGRESS", []) == RunProgress()
+    assert run_progress(passed, "v1: is being trained", []) == RunProgress()
+
+
+def test_an_engine_is_known_by_its_own_trainings() -> None:
+    own = [replace(run, version="v1-abc") for run in RUNS]
+    other = replace(earlier(50, 10), version="v2-abc-serverless")
+    assert of_engine([other, *own], "rekognition") == own
+    assert of_engine([other, *own], "serverless") == [other]
 
 
 def test_a_promotion_by_hand_takes_as_long_as_those_of_runs() -> None:

@@ -35,16 +35,19 @@ def run_progress(passed: Sequence[tuple[str, float]], message: str, runs: Iterab
     if not passed:
         return RunProgress()
     step, seconds = passed[-1]
-    left = max(0.0, usual.get(step, 0.0) - seconds)
+    left, is_known = max(0.0, usual.get(step, 0.0) - seconds), True
     if step == TRAINING:
         training = training_progress(seconds, message, known)
         if TRAINING not in usual:
             return RunProgress(training.fraction, training.seconds_left)
         left = training.seconds_left or 0.0
+        is_known = training.seconds_left is not None
     elif TRAINING not in usual:
         return RunProgress()
     left += sum(usual.get(name, 0.0) for name in list(STEPS)[list(STEPS).index(step) + 1 :])
-    return _progress(sum(took for _, took in passed), left)
+    progress = _progress(sum(took for _, took in passed), left)
+    # Nobody knows when a training ends that takes longer than those before.
+    return progress if is_known else RunProgress(progress.fraction)
 
 
 def promotion_progress(seconds: float, runs: Iterable[Run]) -> RunProgress:

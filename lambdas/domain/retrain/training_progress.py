@@ -16,7 +16,7 @@ from typing import Literal
 
 from lambdas.domain.retrain.steps import STEPS
 from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.records import Run
+from lambdas.domain.shared.records import Run, is_serverless
 
 TRAINING = "train the model"
 """The step of a run (steps.STEPS) that this is about."""
@@ -75,6 +75,11 @@ def training_progress(elapsed_seconds: float, message: str, runs: Iterable[Run])
         estimated_seconds=usual,
         earlier_runs=len(earlier),
     )
+
+
+def of_engine(runs: Iterable[Run], engine: str) -> list[Run]:
+    """The runs whose versions an engine of this name trained: another takes its own time."""
+    return [run for run in runs if is_serverless(run.version or "") == (engine == "serverless")]
 
 
 def step_seconds(name: str, runs: Iterable[Run]) -> list[float]:
