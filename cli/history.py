@@ -18,7 +18,7 @@ from lambdas.domain.costs import accounts
 from lambdas.domain.costs.accounts import Account
 from lambdas.domain.promote import approval
 from lambdas.domain.retrain import notification, steps
-from lambdas.domain.shared.records import ModelVersion, PendingApproval, Run, RunStep, SnapshotSummary
+from lambdas.domain.shared.records import ModelVersion, PendingApproval, Run, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore, Verdict
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.snapshot.snapshots import Snapshot
@@ -106,7 +106,7 @@ def show_run(console: Console, run: Run) -> None:
     _facts(console, facts)
     _verdicts(console, run.verdicts)
     show_labels(console, run.labels)
-    _steps(console, run.steps)
+    _steps(console, run)
 
 
 def _hourly_words(usd_per_hour: float | None) -> str:
@@ -136,15 +136,16 @@ def _images(summary: SnapshotSummary | None) -> str:
     return escape("; ".join([f"{summary.kind}, {text}", *left_out]))
 
 
-def _steps(console: Console, steps: Sequence[RunStep]) -> None:
-    if not steps:
+def _steps(console: Console, run: Run) -> None:
+    if not run.steps:
         return
     table = Table(box=None, pad_edge=False, title="Steps", title_justify="left", title_style="bold")
-    table.add_column("state")
-    table.add_column("seconds", justify="right")
-    for step in steps:
-        if step.seconds >= 0.05:
-            table.add_row(step.step, f"{step.seconds:.1f}")
+    table.add_column("step")
+    table.add_column("took", justify="right")
+    for step in steps.recorded(run):
+        if step.seconds is not None:
+            took = formatting.seconds(step.seconds)
+            table.add_row(step.name, f"{took}, failed" if step.state == "failed" else took)
     console.print()
     console.print(table)
 

@@ -228,8 +228,8 @@ def test_a_run_with_everything_on_record(history: Cli) -> None:
     for expected in (
         "bolt",
         "0.950",
-        "WaitForBurst",
-        "300.4",
+        "wait for the burst of uploads to end",
+        "5 min 00 s",
         "40 to train with",
         "2 left out: blurred",
         "1.25 USD",

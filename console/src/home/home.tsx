@@ -9,7 +9,7 @@ import { placeOf, taskText } from '../production/words'
 import { Link } from '../router'
 import { Time, Unread, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { isRollback, outcomeOf } from '../runs/wording'
+import { isRollback, isRunning, outcomeOf } from '../runs/wording'
 import { Badge, capital, number, PageHeader, Prose, usd } from '../ui'
 import { shortName } from '../versions/compare'
 import { servingStatus } from '../versions/sleep'
@@ -75,7 +75,11 @@ function Champion({ home }: { home: Home }) {
     return (
       <Card id="home-champion" title="Champion" more={['/runs', 'Runs']}>
         <p>No version is in production: none has passed its gates yet.</p>
-        <p class="muted">The first run starts by itself once enough images are labelled.</p>
+        <p class="muted">
+          {home.runs.some(isRunning)
+            ? 'A run is under way: its version serves if it passes them.'
+            : 'The first run starts by itself once enough images are labelled.'}
+        </p>
         {!costs && <Unread what="The costs" />}
       </Card>
     )

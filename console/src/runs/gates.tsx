@@ -4,7 +4,7 @@ import { gateTitle } from './wording'
 
 /** What each gate decided, and why. */
 export function Gates({ verdicts }: { verdicts: GateVerdict[] }) {
-  if (verdicts.length === 0) return <p class="muted">No gate has decided yet.</p>
+  if (verdicts.length === 0) return <p class="muted">No gate has decided about it.</p>
   return (
     <ul class="runs-gates">
       {verdicts.map(({ gate, passed, reasons }) => (

@@ -129,7 +129,7 @@ def cancel(stepfunctions: SFNClient, machine_arn: str, batch: Batch, by: str) ->
     """
     executions = [batch.execution_arn] if batch.is_live else _begun(stepfunctions, machine_arn, batch.id)
     if not executions:
-        when = f" at {batch.ended_at}" if batch.ended_at else ""
+        when = f" at {clock.minute(batch.ended_at)}" if batch.ended_at else ""
         raise BatchStateError(f"{batch.id} has ended{when}: {batch.state}; there is nothing to cancel")
     for execution in executions:
         stepfunctions.stop_execution(executionArn=execution, error=CANCELLED, cause=f"by {by}")

@@ -57,7 +57,7 @@ def begin_run(  # noqa: PLR0917 who begins what, when and why
         return False, "the deployment is being destroyed"
     if lease.holder != execution_arn:
         loop_state.note_unbegun_run(run)
-        other = f"run {run_id(lease.holder)} is under way since {lease.since}"
+        other = f"run {run_id(lease.holder)} is under way since {clock.minute(lease.since)}"
         return False, f"{other}; what is new counts for the next run"
     record = loop_state.run(id)
     if record and record.ended_at and not is_redriven:
@@ -94,7 +94,7 @@ def resume_run(loop_state: LoopState, execution_arn: str) -> None:
         raise LeaseLostError("the deployment is being destroyed")
     if lease.holder != execution_arn:
         raise LeaseLostError(
-            f"{lease.holder} has the lease since {lease.since}; start a new run once it ended"
+            f"{lease.holder} has the lease since {clock.minute(lease.since)}; start a new run once it ended"
         )
     record = loop_state.run(run_id(execution_arn))
     if record and record.ended_at:

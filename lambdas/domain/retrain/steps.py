@@ -89,12 +89,12 @@ class Follower:
         """Where a run is: from its record once it has told what it did, else from its execution."""
         if run.steps:
             self._followed.pop(run.id, None)
-            return _recorded(run)
+            return recorded(run)
         followed = self._followed.setdefault(run.id, _Followed(_step_of))
         followed.take(_history(stepfunctions, str(run.execution), after=followed.last_event))
         while len(self._followed) > MAX_FOLLOWED:
             del self._followed[next(iter(self._followed))]
-        return followed.steps_at(datetime.now(UTC)) if followed.last_event else _recorded(run)
+        return followed.steps_at(datetime.now(UTC)) if followed.last_event else recorded(run)
 
 
 def _history(stepfunctions: SFNClient, execution: str, *, after: int = 0) -> list[Mapping[str, Any]]:
@@ -186,7 +186,7 @@ def _step_of(state: str) -> str | None:
     return next((name for name, states in STEPS.items() if state in states), None)
 
 
-def _recorded(run: Run) -> list[Step]:
+def recorded(run: Run) -> list[Step]:
     """The steps of a run that has ended, by the seconds that its record has for each state."""
     spent: dict[str, float] = {}
     for recorded in run.steps:

@@ -244,7 +244,7 @@ class Server:
         if not facts.backlog.waiting:
             self.loop_state.close_incident(WAITING)
         elif name and not decision.wanted and (not wakes or facts.serving.asked == "stop"):
-            since = f"images wait under detect/, since {facts.backlog.since}"
+            since = f"images wait under detect/, since {clock.minute(facts.backlog.since)}"
             text = f"{since}, and {name} sleeps: {decision.reason}"
             self._tell_once(WAITING, f"images wait, and {name} sleeps", text, _WAITING_NOW)
 

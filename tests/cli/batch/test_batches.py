@@ -252,7 +252,7 @@ def test_a_batch_is_cancelled_once(cameras: Cli) -> None:
     begin(cameras, state="cancelled", ended_at="2026-11-28T10:00:00.000000Z")
     again = cameras("batch", "cancel", "night")
     assert again.exit_code == 1
-    assert "has ended at 2026-11-28T10:00:00.000000Z: cancelled; there is nothing to cancel" in again.output
+    assert "has ended at 2026-11-28 10:00 UTC: cancelled; there is nothing to cancel" in again.output
 
 
 def test_a_batch_is_resumed_unless_it_is_done(cameras: Cli) -> None:
