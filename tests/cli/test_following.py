@@ -97,7 +97,7 @@ def test_the_run_with_the_lease_is_the_one_under_way(cli: Cli) -> None:
 def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:
     cli.loop_state.update_run(records.Run("images-three", version=V1))
     cli.fake.versions = {V1: {"Status": "TRAINING_IN_PROGRESS"}}
-    assert FollowedRun(Deployment.find("parts"), ARN).training_status() == f"{V1}: is being trained"
+    assert FollowedRun(Deployment.find("parts"), ARN).training_status() == f"{V1}: it is being trained"
     cli.fake.versions[V1]["StatusMessage"] = "The model is being trained: 42%."
     assert (
         FollowedRun(Deployment.find("parts"), ARN).training_status()
@@ -105,7 +105,7 @@ def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:
     )
     # The run goes on a moment after the training has ended.
     cli.fake.versions[V1] = {"Status": "TRAINING_COMPLETED", "StatusMessage": "The model is ready to run."}
-    assert FollowedRun(Deployment.find("parts"), ARN).training_status() == f"{V1}: is trained"
+    assert FollowedRun(Deployment.find("parts"), ARN).training_status() == f"{V1}: it is trained"
 
 
 def test_who_follows_a_run_that_waits_for_a_person_reads_how_to_decide(cli: Cli) -> None:
@@ -144,7 +144,7 @@ def test_a_log_has_one_line_for_each_phase() -> None:
     written = io.StringIO()
     with live.display(Console(file=written)) as display:
         for _ in range(3):
-            display.show(PHASES, "v1: is being trained", HALF)
+            display.show(PHASES, "v1: it is being trained", HALF)
     assert written.getvalue() == "  make the dataset snapshot: 2.0 s\n"
 
 
@@ -152,15 +152,15 @@ def test_a_log_mentions_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", -1.0)
     written = io.StringIO()
     with live.display(Console(file=written)) as display:
-        display.show(PHASES, "v1: is being trained", HALF)
-    assert "so far v1: is being trained; all in all 50 %, about 65 s left" in written.getvalue()
+        display.show(PHASES, "v1: it is being trained", HALF)
+    assert "so far v1: it is being trained; all in all 50 %, about 65 s left" in written.getvalue()
 
 
 def test_a_terminal_shows_every_phase_and_the_footer() -> None:
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=120, highlight=False)
     with live.display(console, lambda: "12 detections") as display:
-        display.show(PHASES, "v1: is being trained", HALF)
+        display.show(PHASES, "v1: it is being trained", HALF)
     for expected in (
         "make the dataset snapshot",
         "train the model",

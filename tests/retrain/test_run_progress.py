@@ -52,7 +52,7 @@ def test_nothing_is_said_without_earlier_runs() -> None:
 def test_the_first_training_is_known_by_the_service_alone() -> None:
     passed = [WAITED, ("train the model", 90.0)]
     assert run_progress(passed, "v1: The model is being trained: 30%", []) == RunProgress(0.3, 210.0)
-    assert run_progress(passed, "v1: is being trained", []) == RunProgress()
+    assert run_progress(passed, "v1: it is being trained", []) == RunProgress()
 
 
 def test_an_engine_is_known_by_its_own_trainings() -> None:

@@ -130,7 +130,7 @@ function Timeline({ run }: { run: Run }) {
   )
 }
 
-/** How far the training is, as far as anybody knows: Rekognition itself does not say. */
+/** How far the training is, as far as anybody knows: engines themselves do not say. */
 function Training({ training }: { training: NonNullable<Run['training']> }) {
   return (
     <div class="runs-training">
@@ -139,7 +139,7 @@ function Training({ training }: { training: NonNullable<Run['training']> }) {
       <span class="muted">{estimateText(training)}</span>
       {training.message && (
         <span class="muted">
-          <Prose of={sentence(training.message)} />
+          <Prose of={sentence(capital(training.message))} />
         </span>
       )}
     </div>

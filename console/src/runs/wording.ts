@@ -123,9 +123,9 @@ export function leftText({ basis, elapsed_seconds, fraction, seconds_left }: Tra
 /** What share and time left are by. */
 export function estimateText({ basis, earlier_runs, estimated_seconds }: Training): string {
   if (basis === 'service') return 'The time left is an estimate, by how far it is.'
-  if (basis === 'none') return 'There is no estimate yet: no run before this one has trained a model to its end.'
+  if (basis === 'none') return 'There is no estimate yet: no run before this one has trained a model with its engine to the end.'
   const runs = earlier_runs === 1 ? 'the training of the run before' : `the trainings of the last ${earlier_runs} runs that trained`
-  return `An estimate: ${runs} took ${duration(estimated_seconds)}. Rekognition does not say how far it is.`
+  return `An estimate: ${runs} took ${duration(estimated_seconds)}. The engine does not say how far it is.`
 }
 
 const gates: Record<string, string> = {

@@ -131,8 +131,8 @@ class Version:
     def training_in_words(self) -> str:
         """How its training stands, in the engine's words where it has some."""
         if self.is_trained:
-            return "is trained"
-        default = "is being trained" if self.status == "TRAINING_IN_PROGRESS" else f"is {self.status}"
+            return "it is trained"
+        default = "it is being trained" if self.status == "TRAINING_IN_PROGRESS" else f"it is {self.status}"
         return self.message or default
 
 

@@ -232,7 +232,7 @@ def test_a_job_that_has_left_nothing_yet_is_described_all_the_same(
     sagemaker = SimpleNamespace(describe_training_job=lambda TrainingJobName: described)
     version = training_jobs.describe(sagemaker, "parts", BUCKET, "v1-abc-serverless")
     assert version
-    assert (version.status, version.message) == ("TRAINING_IN_PROGRESS", "waits for a machine")
+    assert (version.status, version.message) == ("TRAINING_IN_PROGRESS", "it waits for a machine")
 
 
 def test_a_training_that_fails_says_why(bench: Bench) -> None:
@@ -273,7 +273,8 @@ def test_a_job_that_never_starts_or_never_ends_says_why(
 
 def test_a_job_says_in_words_how_it_stands_whatever_sagemaker_calls_that() -> None:
     """A name that is not known yet is left out: it would be a word of a program."""
-    statuses = set(get_session().get_service_model("sagemaker").shape_for("SecondaryStatus").enum)
+    shape: Any = get_session().get_service_model("sagemaker").shape_for("SecondaryStatus")
+    statuses = set(shape.enum)
     described = {
         "TrainingJobArn": "arn",
         "TrainingJobName": "parts-v7-abc",
@@ -292,7 +293,7 @@ def test_a_job_says_in_words_how_it_stands_whatever_sagemaker_calls_that() -> No
     done = {**described, "TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}
     ended: Any = SimpleNamespace(describe_training_job=lambda **_: done)
     version = training_jobs.describe(ended, "parts", BUCKET, "v7-abc-serverless")
-    assert version and version.training_in_words == "is trained"
+    assert version and version.training_in_words == "it is trained"
 
 
 def test_versions_of_others_are_not_listed_and_what_ended_is_described_once(
