@@ -50,9 +50,7 @@ def predict(image: Image.Image, model: Any, second: Any, facts: dict[str, Any]) 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", nargs="+", metavar="IMAGE")
-    parser.add_argument(
-        "--min-confidence", dest="least", type=float, help="0 to 1, instead of the thresholds"
-    )
+    parser.add_argument("--min-confidence", dest="least", type=float, help="0 to 1, not the thresholds")
     given = parser.parse_args()
     if not 0 <= (given.least or 0) <= 1:
         parser.error("--min-confidence is from 0 to 1")
@@ -61,6 +59,9 @@ if __name__ == "__main__":
     later = onnxruntime.InferenceSession(HERE / "second_stage.onnx") if known["second_stage"] else None
     least = known["thresholds"] if given.least is None else dict.fromkeys(known["labels"], given.least)
     for name in given.images:
-        image = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
+        try:
+            image = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            parser.exit(1, f"{name} cannot be read: {getattr(error, 'strerror', None) or error}\n")
         seen = [each for each in predict(image, first, later, known) if each[1] >= least.get(each[0], 0.5)]
         print(json.dumps({"image": name, "seen": seen}))

@@ -229,7 +229,7 @@ def test_a_run_with_everything_on_record(history: Cli) -> None:
         "bolt",
         "0.950",
         "wait for the burst of uploads to end",
-        "5 min 00 s",
+        "5 min",
         "40 to train with",
         "2 left out: blurred",
         "1.25 USD",

@@ -55,6 +55,17 @@ def test_only_what_reaches_the_threshold_of_its_label_is_shown(tmp_path: Path) -
     assert shown(tmp_path, "--min-confidence", str(score)) == everything[:1]
 
 
+def test_an_image_that_cannot_be_read_is_named_in_a_line(tmp_path: Path) -> None:
+    export(model_of(KINDS["exclusive"]), tmp_path)
+    shutil.copy(SCRIPT, tmp_path)
+    (tmp_path / "notes.jpg").write_text("no image")
+    for name in ("gone.jpg", "notes.jpg"):
+        command = [sys.executable, "-I", "run_model.py", name]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"{name} cannot be read: ") and done.stderr.count("\n") == 1
+
+
 def shown(folder: Path, *options: str) -> list[Any]:
     command = [sys.executable, "-I", "run_model.py", "image.png", *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
