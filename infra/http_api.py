@@ -181,6 +181,7 @@ class HttpApi(Step):
     def _console(self) -> Handler:
         handler = self._handler("Console", "lambdas.console.handle", "Runs, model versions, and trying them")
         self._review.grant_open(handler)
+        self._review.grant_read_precisions(handler)
         self._project.grant_describe_versions(handler)
         self._project.grant_detect(handler)
         self.data_bucket.grant_rekognition_read(handler, "try/")

@@ -81,6 +81,10 @@ class Review(Step):
         handler.allow("dynamodb:BatchGetItem", on=[self.table.table_arn])
         self.grant_propose(handler)
 
+    def grant_read_precisions(self, handler: Handler) -> None:
+        """Allow to read how right several versions have been, at once."""
+        handler.allow("dynamodb:BatchGetItem", on=[self.table.table_arn])
+
     def grant_resolve(self, handler: Handler) -> None:
         """Allow to resolve tasks: to take answers, and to let the executions that wait for them go on."""
         self._grant_tasks(handler)

@@ -169,7 +169,9 @@ def test_what_can_be_read_is_read(loop: Loop, people: dict[str, Person]) -> None
     read = [route.removeprefix("GET ") for route in routes if route.startswith("GET ") and "{" not in route]
     assert len(read) > 9
     for path in read:
-        assert ann.get(path + ("?label=nut" if path.endswith("/labels/images") else ""))
+        document = ann.get(path + ("?label=nut" if path.endswith("/labels/images") else ""))
+        assert document
+        assert not document.get("unread"), path
     assert {"first-model", "not-proven"} <= {run["id"] for run in ann.get("/api/runs")["runs"]}
     assert ann.get("/api/runs/first-model")["steps"][0]["state"] == "done"
 

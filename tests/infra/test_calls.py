@@ -193,6 +193,18 @@ def _resources_in(value: Any, resources: Mapping[str, Any]) -> Iterator[str]:
             yield reference.resolved({"Fn::GetAtt": [name, "Arn"]}, resources)
 
 
+def test_who_reads_how_right_versions_were_may_do_so_in_the_table_of_tasks() -> None:
+    """It may read images so, too, which the catalogue has: the action alone does not show it."""
+    read = ("lambdas.domain.review.results.reviewer_statistics", "precisions_of")
+    readers = {
+        entry: function.arns["dynamodb:BatchGetItem"]
+        for entry, function in functions().items()
+        if reachable_calls.may_call(entry, read)
+    }
+    assert list(readers) == ["lambdas.console.handle"]
+    assert any("table/ReviewTasks" in arn for arns in readers.values() for arn in arns)
+
+
 def test_what_is_proposed_for_review_can_be_read_there() -> None:
     """Images that were detected, and frames of clips, which lie among the results."""
     read = functions()["lambdas.review.propose"].arns["s3:GetObject"]
