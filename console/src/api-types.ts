@@ -1262,7 +1262,7 @@ export interface components {
       after: components["schemas"]["MistakenDetection"] | null;
       /** @description The other labels of the image. */
       others: components["schemas"]["MistakenObject"][];
-      /** @description That looks the same, and is labelled otherwise. */
+      /** @description That looks much like it, and is labelled otherwise. */
       twin: components["schemas"]["EvaluatedImage"] | null;
       /** @description Who has decided about the label before; null: nobody. */
       kept: components["schemas"]["KeptLabel"] | null;

@@ -24,7 +24,7 @@ describe('a question', () => {
     expect(questionOf(issue({ issue_type: 'spurious', after: null }), 'v7').text).toBe('Labelled cat. v7 sees nothing there.')
     expect(questionOf(issue({ issue_type: 'loose' }), 'v7').reject).toBe('The box is right')
     expect(questionOf(issue({ dataset: 'TRAIN' }), 'v7').text).toBe('Labelled cat. A model that has not learned from this image sees dog at 94 %.')
-    expect(questionOf(issue({ seen_by: 'near_duplicate' }), 'v7').text).toBe('Labelled cat. An image that looks the same is labelled dog.')
+    expect(questionOf(issue({ seen_by: 'near_duplicate' }), 'v7').text).toBe('Labelled cat. An image that looks much like it is labelled dog.')
   })
   test('is drawn with the other labels of the image', () => {
     const others = [{ label: 'cow', box: null }]

@@ -98,7 +98,7 @@ describe('a training', () => {
   it('says how far it is, how long it may still take, and that this is an estimate', () => {
     expect(leftText(training)).toBe('25 %, about 7 min 30 s left; 2 min 30 s so far')
     expect(estimateText(training)).toBe(
-      'An estimate: the trainings of the last 3 runs that trained took 10 min 0 s. Rekognition does not say how far it is.',
+      'An estimate: the trainings of the last 3 runs that trained took 10 min 0 s. The engine does not say how far it is.',
     )
   })
   it('promises nothing once it takes longer than those before', () => {

@@ -1091,7 +1091,7 @@ class LabelIssue(Response):
     ]
     others: Annotated[list[MistakenObject], Meta(description="The other labels of the image.")]
     twin: Annotated[
-        EvaluatedImage | None, Meta(description="That looks the same, and is labelled otherwise.")
+        EvaluatedImage | None, Meta(description="That looks much like it, and is labelled otherwise.")
     ]
     kept: Annotated[
         KeptLabel | None, Meta(description="Who has decided about the label before; null: nobody.")

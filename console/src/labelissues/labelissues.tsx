@@ -156,8 +156,8 @@ function One({ issue, version, busy, onAnswer }: OneProps) {
         <Legend isOpen of={drawnOf(issue)} />
         {issue.twin?.url && (
           <figure class="label-twin">
-            <img src={issue.twin.url} alt={`Image ${issue.twin.image.slice(0, 12)}, which looks the same`} loading="lazy" />
-            <figcaption class="muted">An image that looks the same, and is labelled otherwise</figcaption>
+            <img src={issue.twin.url} alt={`Image ${issue.twin.image.slice(0, 12)}, which looks much like it`} loading="lazy" />
+            <figcaption class="muted">An image that looks much like it, and is labelled otherwise</figcaption>
           </figure>
         )}
       </div>

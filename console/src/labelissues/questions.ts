@@ -17,7 +17,7 @@ function seer({ dataset, seen_by }: LabelIssue, version: string): string {
 
 function seenBy(issue: LabelIssue, version: string): string {
   const { after, seen_by } = issue
-  if (seen_by === 'near_duplicate') return after ? `An image that looks the same is labelled ${after.label}` : 'On an image that looks the same it is not labelled'
+  if (seen_by === 'near_duplicate') return after ? `An image that looks much like it is labelled ${after.label}` : 'On an image that looks much like it, it is not labelled'
   return after ? `${seer(issue, version)} sees ${after.label} at ${Math.round(after.confidence)} %` : `${seer(issue, version)} sees nothing there`
 }
 

@@ -32,7 +32,7 @@ from lambdas.domain.shared.comparison import Counts
 
 SeenBy = Literal["version", "champion", "near_duplicate"]
 """What contradicts the label: the version itself, or models of its training that had not seen the image; the
-champion, which had not either; or an image that looks the same and is labelled otherwise."""
+champion, which had not either; or an image that looks much like it and is labelled otherwise."""
 IssueType = Literal["wrong_label", "missing", "loose", "spurious"]
 """`wrong_label`: an object is labelled as something else; `missing`: one is not labelled; `loose`: its box
 is not where the object is; `spurious`: a box is where no object is."""
@@ -68,7 +68,7 @@ class LabelIssue:
     """The share of its labels' images that the image is, on average over the dataset's labels: between 0 and
     1."""
     twin: str = ""
-    """Key of an image that looks the same and is labelled otherwise."""
+    """Key of an image that looks much like it and is labelled otherwise."""
 
     @property
     def worth(self) -> float:
