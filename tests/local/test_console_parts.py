@@ -145,6 +145,15 @@ class StepFunctions(SimpleNamespace):
             raise ExecutionError("it broke")
         return "done"
 
+    def _send_task_success(self, data: dict[str, Any]) -> Any:
+        self._task_tokens[data["taskToken"]]["event"].set()
+        return "taken"
+
+    _send_task_failure = _send_task_success
+
+    def error_response_json(self, code: str, message: str, status: int) -> Any:
+        return code
+
     def _jsonata_state_field(
         self, state: dict[str, Any], name: str, type: str, given: Any, context: Any
     ) -> Any:
@@ -201,6 +210,25 @@ def test_a_function_that_takes_the_token_is_waited_for(tokens: tuple[StepFunctio
     assert patched.invoke_with_callback("r", {}, "token", {"HeartbeatSeconds": 60}) == "waited"
     assert module.called == [("asks", {"token": "token"})]
     assert patched._listener._waiting == {}, "nobody listens for it any more"
+
+
+@pytest.mark.parametrize(("status", "answers"), [("RUNNING", "taken"), ("ABORTED", "TaskTimedOut")])
+def test_a_token_is_good_once_and_for_as_long_as_its_execution_runs(
+    status: str, answers: str, tokens: tuple[StepFunctions, Any]
+) -> None:
+    module, patched = tokens
+    execution = {"status": "RUNNING"}
+    given: list[Any] = []
+
+    def answered(function: str, event: Any) -> None:
+        execution["status"] = status
+        given.extend(patched._send("_send_task_success", {"taskToken": "token"}) for _ in range(2))
+
+    patched._originals["_call_lambda"] = answered
+    state = {"Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}
+    module._execute_task(state, {}, execution, None)
+    patched.invoke_with_callback("r", {}, "token", {})
+    assert given == [answers, "TaskTimedOut"]
 
 
 class Heard:

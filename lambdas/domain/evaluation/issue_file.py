@@ -52,7 +52,7 @@ def read(s3: S3Client, bucket: str, version: str) -> KeptIssues | None:
     try:
         head, *lines = (msgspec.json.decode(line) for line in body.read().split(b"\n") if line)
         return KeptIssues(tuple(map(_issue, lines)), dict(head["images"]), int(head["asked"]))
-    except (AttributeError, KeyError, TypeError, ValueError, msgspec.MsgspecError):
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
 
 

@@ -71,7 +71,7 @@ def read_newer(s3: S3Client, bucket: str, version_name: str, etag: str = "") -> 
     for text in filter(None, response["Body"].read().split(b"\n")):
         try:
             image, detections = _read_line(text)
-        except (AttributeError, KeyError, TypeError, ValueError, msgspec.MsgspecError):
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
             unread += 1
         else:
             answers[image] = detections
