@@ -24,7 +24,7 @@ help:  ## What there is
 demo: setup  ## Show the whole loop on generated images (REVIEW=me: you answer at the review desk; ENGINE=serverless)
 	@$(BIN)/python -m demo --review $(REVIEW) --engine $(ENGINE)
 
-check: setup-dev  ## Format, lint, imports, types and unit tests: some two minutes
+check: setup-dev  ## Format, lint, imports, types and unit tests: some five minutes
 	@$(BIN)/python -m tests --quick
 
 test: setup-dev browser  ## Everything that guards the project
