@@ -95,10 +95,10 @@ class Names:
     def name(self, image: CatalogueImage) -> str:
         suffix = PurePosixPath(image.key).suffix
         for name in (*_names(image), f"{image.sha256}{suffix}"):
-            one = writing.one_file(name)
-            folders = {str(folder) for folder in PurePosixPath(one).parents}
-            if one not in self._files | self._folders and not folders & self._files:
-                self._files.add(one)
+            file = writing.file_identity(name)
+            folders = {str(folder) for folder in PurePosixPath(file).parents}
+            if file not in self._files and file not in self._folders and not folders & self._files:
+                self._files.add(file)
                 self._folders |= folders
                 return name
         raise CommandError(f"{image.id} is exported twice")

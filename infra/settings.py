@@ -23,8 +23,8 @@ https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-ass
 _NOT_AT_START = ("xn--", "sthree-", "amzn-s3-demo-")
 """S3 has no buckets whose names begin so, and CloudFormation begins their names with the stack's:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
-_RATE = re.compile(r"rate\((?:(1) (minute|hour|day)|([2-9]|[1-9][0-9]+) (minute|hour|day)s)\)")
-"""One of a unit, or more of them: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"""
+_RATE = re.compile(r"rate\(([1-9][0-9]*) (minute|hour|day)(s?)\)")
+"""One of a unit, or more of them with an s: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"""
 _FIELD = "[0-9A-Za-z*,/#-]+"
 _CRON = re.compile(rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_FIELD}|{_FIELD} {_FIELD} \?) {_FIELD}\)")
 """Six fields, one of which leaves open either the day of the month or that of the week; the same page."""
@@ -180,7 +180,7 @@ class Settings:
         # The sweeper sends the heartbeats of review tasks.
         rate = _RATE.fullmatch(self.sweep_schedule)
         heartbeat = self.tuning.review_heartbeat_seconds
-        if rate and heartbeat <= int(rate[1] or rate[3]) * _SECONDS[rate[2] or rate[4]]:
+        if rate and heartbeat <= int(rate[1]) * _SECONDS[rate[2]]:
             raise SettingsError(
                 f"review_heartbeat_seconds={heartbeat}: expected more than passes between two sweeps,"
                 f" sweep_schedule={self.sweep_schedule!r}"
@@ -342,7 +342,9 @@ def _mapping(key: str, value: Any) -> Any:
 
 
 def _is_schedule(text: str) -> bool:
-    return bool(_RATE.fullmatch(text) or _CRON.fullmatch(text))
+    if rate := _RATE.fullmatch(text):
+        return (rate[1] == "1") == (not rate[3])
+    return bool(_CRON.fullmatch(text))
 
 
 def _amount(key: str, value: Any) -> float | None:

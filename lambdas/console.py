@@ -16,7 +16,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.metrics import count, with_metrics
-from lambdas.review_documents import offered_labels
+from lambdas.review_documents import offered_labels, present_names
 from lambdas.services import services, tiling, variable
 from lambdas.ttl_cache import TtlCache
 
@@ -133,7 +133,7 @@ def read_evaluation(caller: Caller, version: str, options: EvaluationOptions) ->
         judged,
         curves=evaluated.curves,
         deployment=_label_thresholds(),
-        renamed=_renamed(),
+        renamed=present_names(),
     )
 
 
@@ -148,7 +148,7 @@ def list_mistakes(caller: Caller, version: str, options: MistakeOptions) -> resp
     judged = matching.judge_all(evaluated.evaluation, thresholds)
     chosen = mistakes.mistakes(judged, evaluation_documents.wanted(options))
     page = chosen[options.offset : options.offset + PAGE]
-    images = evaluation_documents.images([mistake.image for mistake in page], _renamed())
+    images = evaluation_documents.images([mistake.image for mistake in page], present_names())
     return responses.Mistakes(
         mistakes=[evaluation_documents.mistake(one, images[one.image.key]) for one in page],
         total=len(chosen),
@@ -171,7 +171,7 @@ def read_evaluated_image(
         raise ApiError(404, "not_found", f"the evaluation has no image {image[:80]}")
     judged = matching.judge(tested, thresholds)
     return responses.JudgedImage(
-        image=evaluation_documents.images([tested], _renamed())[tested.key],
+        image=evaluation_documents.images([tested], present_names())[tested.key],
         judged=[evaluation_documents.judged(tested, one) for one in judged],
     )
 
@@ -193,7 +193,7 @@ def compare_versions(caller: Caller, version: str, options: ComparisonOptions) -
         compared,
         page,
         (thresholds, other_thresholds),
-        renamed=_renamed(),
+        renamed=present_names(),
         next_offset=_next(options.offset, len(changes)),
     )
 
@@ -378,7 +378,7 @@ def take_back_issue_answer(caller: Caller, issue: str) -> None:
     """Take an answer back; a label that was mended is given back."""
     from lambdas.domain.review.desk import issue_answers
 
-    issue_answers.take_back(services().reviews, services().catalogue, issue, caller.name, _renamed())
+    issue_answers.take_back(services().reviews, services().catalogue, issue, caller.name, present_names())
 
 
 @app.get("/api/costs")
@@ -531,7 +531,7 @@ def issue_finder() -> IssueFinder:
 
 
 def _issues_of(version: str) -> VersionIssues:
-    return issue_finder().of(services().loop_state, version, _renamed())
+    return issue_finder().of(services().loop_state, version, present_names())
 
 
 def _judged_by(version: str, options: EvaluationOptions) -> tuple[Evaluated, dict[str, float]]:
@@ -547,13 +547,6 @@ def _label_thresholds() -> dict[str, float]:
     from lambdas.domain.shared import tuning
 
     return dict(tuning.or_defaults(services().tuning).label_thresholds)
-
-
-def _renamed() -> dict[str, str]:
-    """What labels are called now that had other names."""
-    from lambdas.domain.review.desk import labels
-
-    return labels.present_names(labels.definitions(services().reviews))
 
 
 def _labelled_by(counts: Mapping[str, int]) -> list[responses.LabelledBy]:

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from lambdas import http
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
-from lambdas.review_documents import offered_labels
+from lambdas.review_documents import offered_labels, present_names
 from lambdas.services import services, variable
 
 if TYPE_CHECKING:
@@ -91,13 +91,12 @@ def put_image_labels(caller: Caller, image: str, body: LabelsRequest) -> respons
 def undo_image(caller: Caller, image: str, body: UndoRequest) -> responses.DatasetImage:
     """Give an image the status and labels back that it had before."""
     from lambdas.domain.console import dataset
-    from lambdas.domain.review.desk import labels
 
     dataset.undo(
         services().catalogue,
         image,
         body.revision,
-        names=labels.present_names(offered_labels()),
+        names=present_names(),
         by=caller.name,
         seen=body.changed_at,
     )

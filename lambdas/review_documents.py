@@ -25,6 +25,13 @@ offered_labels = TtlCache(_offered_labels, 5)
 """The labels: an administrator's change shows within seconds."""
 
 
+def present_names() -> dict[str, str]:
+    """What labels are called now that had other names: by their definitions, without what models know."""
+    from lambdas.domain.review.desk import labels
+
+    return labels.present_names(labels.definitions(services().reviews))
+
+
 def label_document(definition: LabelDefinition) -> responses.Label:
     """A label with links to its example pictures."""
     from lambdas.contract import responses

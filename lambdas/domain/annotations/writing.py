@@ -43,7 +43,7 @@ def check_writable(annotation: ImageAnnotation) -> None:
             raise ValueError(f"{annotation.image}: {box} is no box")
 
 
-def one_file(name: str) -> str:
+def file_identity(name: str) -> str:
     """What is the same of names that are one file on some machine: case, and how letters are composed, are no
     difference on Windows and macOS."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

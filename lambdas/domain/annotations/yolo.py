@@ -20,7 +20,13 @@ from lambdas.domain.annotations import box_parsing, folders, image_references, y
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
-from lambdas.domain.annotations.writing import NoteHandler, check_path, check_writable, one_file, raise_note
+from lambdas.domain.annotations.writing import (
+    NoteHandler,
+    check_path,
+    check_writable,
+    file_identity,
+    raise_note,
+)
 from lambdas.domain.annotations.yolo_config import CONFIGS, NAMES, Config
 from lambdas.domain.shared.annotation import Kind
 
@@ -263,11 +269,11 @@ def write_yolo(
             target = label_files(annotation.image)[0]
             if annotation.kind == "classification":
                 notes.add("", "YOLO's boxes have no place for image-level labels: their images were left out")
-            elif one_file(target) in taken:
+            elif file_identity(target) in taken:
                 notes.add("", "images called like others but for their extension were left out")
             else:
                 check_writable(annotation)
-                taken.add(one_file(target))
+                taken.add(file_identity(target))
                 _write_image(folder / target, annotation, classes)
                 _list(folder, annotation, lists)
     finally:

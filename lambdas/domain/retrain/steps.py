@@ -189,9 +189,9 @@ def _step_of(state: str) -> str | None:
 def recorded(run: Run) -> list[Step]:
     """The steps of a run that has ended, by the seconds that its record has for each state."""
     spent: dict[str, float] = {}
-    for recorded in run.steps:
-        if name := _step_of(recorded.step):
-            spent[name] = spent.get(name, 0.0) + recorded.seconds
+    for state in run.steps:
+        if name := _step_of(state.step):
+            spent[name] = spent.get(name, 0.0) + state.seconds
     broken = _broken_step(run, spent)
     return [
         Step(name, "failed" if name == broken else "done", None, round(spent[name], 1))
