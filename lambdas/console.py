@@ -200,10 +200,9 @@ def compare_versions(caller: Caller, version: str, options: ComparisonOptions) -
 
 @app.get("/api/home")
 def read_home(caller: Caller) -> responses.Home:
-    """The state of everything: the champion, what waits for people, runs, versions, labels, production."""
-    from lambdas import production_documents
+    """The state of everything: the champion, what waits for people, runs, labels."""
     from lambdas.contract import responses
-    from lambdas.domain.console import home, production, serving
+    from lambdas.domain.console import home, serving
     from lambdas.domain.drift import watch
     from lambdas.domain.retrain import steps
     from lambdas.domain.shared.records import SnapshotSummary
@@ -211,21 +210,15 @@ def read_home(caller: Caller) -> responses.Home:
 
     s = services()
     parts = Parts[responses.HomePart](_count_unread)
-    champion = parts.read("champion", s.loop_state.champion, None)
-    name = champion.version_name if champion else ""
-    served = parts.read("champion", lambda: serving.document(s.engine, s.loop_state, s.tuning()), None)
+    champion, served, drift = parts.read("champion", s.loop_state.champion, None), None, None
+    if not parts.unread:
+        served = parts.read(
+            "champion", lambda: serving.document(s.engine, s.loop_state, s.tuning(), champion), None
+        )
+    if champion:
+        drift = parts.read("drift", lambda: watch.read_state(s.observations, champion.version_name), None)
     month, costs = parts.read("costs", _home_costs, (None, None))
     runs = parts.read("runs", _listed_runs, ())
-    versions = parts.read("versions", s.loop_state.version_outlines, ())
-    known, drift, drift_document = None, None, None
-    if name:
-        known = parts.read("precision", lambda: production.read(s.reviews, s.observations, name), None)
-        drift = parts.read("drift", lambda: watch.read_state(s.observations, name), None)
-    if drift:
-        state = drift
-        drift_document = parts.read(
-            "drift", lambda: production_documents.drift(state, s.tuning().drift_false_alarm_rate), None
-        )
     waiting = [
         one
         for part, read in home.waiting(s.loop_state, s.reviews, runs, drift, month).items()
@@ -233,20 +226,48 @@ def read_home(caller: Caller) -> responses.Home:
     ]
     snapshot = parts.read("runs", lambda: home.newest_snapshot(s.loop_state, runs), SnapshotSummary())
     labels, images = home.images_by_label(snapshot)
-    evaluated = [version for version in versions if version.f1 is not None]
     return responses.Home(
         unread=parts.unread,
         serving=responses.Serving(**served) if served else None,
         costs=costs,
         waiting=[responses.HomeTask(**vars(one)) for one in waiting],
         runs=[responses.RunSummary(**steps.summary(run)) for run in runs[:HOME_RUNS]],
+        labels=[responses.LabelImageCounts(**vars(one)) for one in labels],
+        snapshot_images=images,
+    )
+
+
+@app.get("/api/home/quality")
+def read_home_quality(caller: Caller) -> responses.HomeQuality:
+    """How good the versions are: F1, and of the champion precision in production and what arrives."""
+    from lambdas import production_documents
+    from lambdas.contract import responses
+    from lambdas.domain.console import production
+    from lambdas.domain.drift import watch
+    from lambdas.parts import Parts
+
+    s = services()
+    parts = Parts[responses.HomeQualityPart](_count_unread)
+    champion = parts.read("champion", s.loop_state.champion, None)
+    versions = parts.read("versions", s.loop_state.version_outlines, ())
+    name, known, drift = champion.version_name if champion else "", None, None
+    if name:
+        known = parts.read("precision", lambda: production.read(s.reviews, s.observations, name), None)
+        drift = parts.read(
+            "drift",
+            lambda: production_documents.drift(
+                watch.read_state(s.observations, name), s.tuning().drift_false_alarm_rate
+            ),
+            None,
+        )
+    evaluated = [version for version in versions if version.f1 is not None]
+    return responses.HomeQuality(
+        unread=parts.unread,
         versions=[
             production_documents.evaluated(version, name) for version in reversed(evaluated[:HOME_VERSIONS])
         ],
-        labels=[responses.LabelImageCounts(**vars(one)) for one in labels],
-        snapshot_images=images,
         production=production_documents.answers(known) if known else None,
-        drift=drift_document,
+        drift=drift,
     )
 
 
@@ -439,7 +460,8 @@ def read_serving(caller: Caller) -> responses.Serving:
     from lambdas.domain.console import serving
 
     s = services()
-    return responses.Serving(**serving.document(s.engine, s.loop_state, s.tuning()))
+    champion = s.loop_state.champion()
+    return responses.Serving(**serving.document(s.engine, s.loop_state, s.tuning(), champion))
 
 
 @app.post("/api/try")

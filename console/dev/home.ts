@@ -70,12 +70,11 @@ const nothing = {
   costs: { units: 0, usd_per_hour: 0, month_usd: 0, budget_usd: null },
   waiting: [],
   runs: [],
-  versions: [],
   labels: [],
   snapshot_images: 0,
-  production: null,
-  drift: null,
 }
+
+const noQuality = { unread: [], versions: [], production: null, drift: null }
 
 const home = (runs: object[]) => ({
   unread: [],
@@ -88,6 +87,12 @@ const home = (runs: object[]) => ({
     { kind: 'reviews', text: '120 images wait for review', subject: '' },
   ],
   runs: runs.slice(0, 5),
+  labels: ['a label with a rather long name', 'trolley', 'sack', 'drum', 'ladder', 'forklift', 'pallet', 'barrel', 'cone', 'crate', 'box'].map((label, i) => ({ label, train: 12 + 9 * i, test: 4 + 2 * i })),
+  snapshot_images: 640,
+})
+
+const quality = {
+  unread: [],
   versions: [0.812, 0.861, 0.897, 0.912, 0.921].map((f1, i) => ({
     name: `v${[3, 4, 6, 7, 8][i] ?? 0}-0123456789ab`,
     f1,
@@ -95,11 +100,9 @@ const home = (runs: object[]) => ({
     high: i === 0 ? null : f1 + 0.03,
     champion: i === 2,
   })),
-  labels: ['a label with a rather long name', 'trolley', 'sack', 'drum', 'ladder', 'forklift', 'pallet', 'barrel', 'cone', 'crate', 'box'].map((label, i) => ({ label, train: 12 + 9 * i, test: 4 + 2 * i })),
-  snapshot_images: 640,
   production: answersInProduction('v6-0123456789ab'),
   drift,
-})
+}
 
 const lineage = (version: string) => ({
   version,
@@ -127,13 +130,15 @@ const lineage = (version: string) => ({
 /** As where nothing of it can be read. */
 const unreadHome = {
   ...nothing,
-  unread: ['champion', 'costs', 'incidents', 'approvals', 'reviews', 'runs', 'versions', 'precision', 'drift'],
+  unread: ['champion', 'costs', 'incidents', 'approvals', 'reviews', 'runs', 'drift'],
   serving: null,
   costs: null,
 }
+const unreadQuality = { ...noQuality, unread: ['champion', 'versions', 'precision', 'drift'] }
 
 /** The response of a route of these pages; null for other routes. */
 export function homeAnswer(url: URL, runs: object[], isEmpty: boolean, isUnread: boolean): Answer | null {
+  if (url.pathname === '/api/home/quality') return ok(isUnread ? unreadQuality : isEmpty ? noQuality : quality)
   if (url.pathname === '/api/home') return ok(isUnread ? unreadHome : isEmpty ? nothing : home(runs))
   if (url.pathname.endsWith('/production/pictures')) return ok({ arrived: pictures(3, 66), tested: pictures(20, 87) })
   const asked = /^\/api\/versions\/([^/]+)\/lineage$/.exec(url.pathname)

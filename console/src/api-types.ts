@@ -162,8 +162,12 @@ export interface paths {
     get: operations["compare_versions"];
   };
   "/api/home": {
-    /** The state of everything: the champion, what waits for people, runs, versions, labels, production. */
+    /** The state of everything: the champion, what waits for people, runs, labels. */
     get: operations["read_home"];
+  };
+  "/api/home/quality": {
+    /** How good the versions are: F1, and of the champion precision in production and what arrives. */
+    get: operations["read_home_quality"];
   };
   "/api/versions/{version}/lineage": {
     /** Where a version comes from: snapshot, whose labels, run, settings, cost. */
@@ -1021,22 +1025,16 @@ export interface components {
      */
     Home: {
       /** @description Parts that could not be read now; what they would say is null or missing. */
-      unread: ("approvals" | "champion" | "costs" | "drift" | "incidents" | "precision" | "reviews" | "runs" | "versions")[];
+      unread: ("approvals" | "champion" | "costs" | "drift" | "incidents" | "reviews" | "runs")[];
       serving: components["schemas"]["Serving"] | null;
       costs: components["schemas"]["HomeCosts"] | null;
       /** @description What people are waited for, the most urgent first. */
       waiting: components["schemas"]["HomeTask"][];
       /** @description The last ones, newest first. */
       runs: components["schemas"]["RunSummary"][];
-      /** @description Those that were evaluated, oldest first. */
-      versions: components["schemas"]["VersionF1"][];
       /** @description Of the newest snapshot, fewest images first. */
       labels: components["schemas"]["LabelImageCounts"][];
       snapshot_images: number;
-      /** @description Of the champion; null without one. */
-      production: components["schemas"]["AnswersInProduction"] | null;
-      /** @description Of the champion; null without one. */
-      drift: components["schemas"]["Drift"] | null;
     };
     /**
      * HomeCosts
@@ -1051,6 +1049,20 @@ export interface components {
       month_usd: number;
       /** @description Null without a budget. */
       budget_usd: number | null;
+    };
+    /**
+     * HomeQuality
+     * @description How good the versions are, as far as it could be read.
+     */
+    HomeQuality: {
+      /** @description Parts that could not be read now; what they would say is null or missing. */
+      unread: ("champion" | "drift" | "precision" | "versions")[];
+      /** @description Those that were evaluated, oldest first. */
+      versions: components["schemas"]["VersionF1"][];
+      /** @description Of the champion; null without one. */
+      production: components["schemas"]["AnswersInProduction"] | null;
+      /** @description Of the champion; null without one. */
+      drift: components["schemas"]["Drift"] | null;
     };
     /**
      * HomeTask
@@ -3191,13 +3203,30 @@ export interface operations {
       };
     };
   };
-  /** The state of everything: the champion, what waits for people, runs, versions, labels, production. */
+  /** The state of everything: the champion, what waits for people, runs, labels. */
   read_home: {
     responses: {
       /** @description The state of everything, as far as it could be read. */
       200: {
         content: {
           "application/json": components["schemas"]["Home"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** How good the versions are: F1, and of the champion precision in production and what arrives. */
+  read_home_quality: {
+    responses: {
+      /** @description How good the versions are, as far as it could be read. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["HomeQuality"];
         };
       };
       /** @description An error. */

@@ -35,6 +35,8 @@ export type Home = Schemas['Home']
 export type Lineage = Schemas['Lineage']
 export type HomeTask = Schemas['HomeTask']
 export type HomePart = Home['unread'][number]
+export type HomeQuality = Schemas['HomeQuality']
+export type HomeQualityPart = HomeQuality['unread'][number]
 export type Production = Schemas['Production']
 export type AnswerPrecision = Schemas['AnswerPrecision']
 export type Share = Schemas['Share']
@@ -234,6 +236,7 @@ export const getBatch = (batch: string) => call<Batch>('GET', `/batches/${id(bat
 export const cancelBatch = (batch: string) => call<void>('POST', `/admin/batches/${id(batch)}/cancellation`)
 export const getCosts = (by: Costs['by']) => call<Costs>('GET', `/costs?by=${by}`)
 export const getHome = () => call<Home>('GET', '/home')
+export const getHomeQuality = () => call<HomeQuality>('GET', '/home/quality')
 export const getLineage = (version: string) => call<Lineage>('GET', `/versions/${id(version)}/lineage`)
 export const getProduction = (version: string) => call<Production>('GET', `/versions/${id(version)}/production`)
 export const getProductionPictures = (version: string) =>

@@ -811,8 +811,6 @@ HomePart = Literal[
     "approvals",
     "reviews",
     "runs",
-    "versions",
-    "precision",
     "drift",
 ]
 
@@ -828,11 +826,23 @@ class Home(Response):
     costs: HomeCosts | None
     waiting: Annotated[list[HomeTask], Meta(description="What people are waited for, the most urgent first.")]
     runs: Annotated[list[RunSummary], Meta(description="The last ones, newest first.")]
-    versions: Annotated[list[VersionF1], Meta(description="Those that were evaluated, oldest first.")]
     labels: Annotated[
         list[LabelImageCounts], Meta(description="Of the newest snapshot, fewest images first.")
     ]
     snapshot_images: int
+
+
+HomeQualityPart = Literal["champion", "versions", "precision", "drift"]
+
+
+class HomeQuality(Response):
+    """How good the versions are, as far as it could be read."""
+
+    unread: Annotated[
+        list[HomeQualityPart],
+        Meta(description="Parts that could not be read now; what they would say is null or missing."),
+    ]
+    versions: Annotated[list[VersionF1], Meta(description="Those that were evaluated, oldest first.")]
     production: Annotated[AnswersInProduction | None, Meta(description="Of the champion; null without one.")]
     drift: Annotated[Drift | None, Meta(description="Of the champion; null without one.")]
 

@@ -246,11 +246,11 @@ CASES = {
     ),
     "GET /api/home": Case(
         "/api/home",
-        members={"unread", "serving", "costs", "waiting", "runs", "versions", "labels", "snapshot_images"}
-        | {"production", "drift"},
+        members={"unread", "serving", "costs", "waiting", "runs", "labels", "snapshot_images"},
         each="waiting",
         of_each={"kind", "text", "subject"},
     ),
+    "GET /api/home/quality": Case("/api/home/quality", members={"unread", "versions", "production", "drift"}),
     "GET /api/versions/{version}/lineage": Case(
         "/api/versions/v1/lineage",
         members={"version", "snapshot", "train_images", "test_images", "backgrounds", "labels", "origins"}
@@ -914,39 +914,51 @@ def test_the_home_page_has_the_state_of_everything(deployment: ConsoleDeployment
         ("approval", "v2"),
         ("reviews", ""),
     ]
-    assert [(one["name"], one["f1"], one["champion"]) for one in document["versions"]] == [("v1", 0.9, True)]
-    assert document["production"]["version"] == "v1"
-    assert document["drift"]["false_alarm_rate"] == 0.05
     assert document["unread"] == []
+    quality = gateway.ask("GET /api/home/quality").document
+    assert [(one["name"], one["f1"], one["champion"]) for one in quality["versions"]] == [("v1", 0.9, True)]
+    assert quality["production"]["version"] == "v1"
+    assert quality["drift"]["false_alarm_rate"] == 0.05
+    assert quality["unread"] == []
 
 
 _BROKEN_PARTS = {
     "champion": ("lambdas.domain.console.serving.document", ("serving",)),
     "costs": ("lambdas.domain.costs.accounts.running", ("costs",)),
     "runs": ("lambdas.domain.console.control.listed_runs", ("runs", "snapshot_images")),
-    "versions": ("lambdas.domain.shared.state.LoopState.version_outlines", ("versions",)),
-    "precision": ("lambdas.domain.console.production.read", ("production",)),
-    "drift": ("lambdas.domain.drift.watch.read_state", ("drift",)),
-    "incidents": ("lambdas.domain.shared.state.LoopState.incident", ()),
+    "drift": ("lambdas.domain.drift.watch.read_state", ()),
+    "incidents": ("lambdas.domain.shared.state.LoopState.incidents", ()),
     "approvals": ("lambdas.domain.shared.state.LoopState.approvals", ("waiting",)),
     "reviews": ("lambdas.domain.review.desk.tasks.ReviewTable.count", ("waiting",)),
 }
-"""Of the home page: what is read for each part, and members of the document that have nothing then."""
+_BROKEN_QUALITY = {
+    "versions": ("lambdas.domain.shared.state.LoopState.version_outlines", ("versions",)),
+    "precision": ("lambdas.domain.console.production.read", ("production",)),
+    "drift": ("lambdas.domain.drift.watch.read_state", ("drift",)),
+}
+"""Of the home page's two documents: what is read for each part, and members that have nothing then."""
 
 
-@pytest.mark.parametrize("part", _BROKEN_PARTS)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *(f"GET /api/home {part}" for part in _BROKEN_PARTS),
+        *(f"GET /api/home/quality {part}" for part in _BROKEN_QUALITY),
+    ],
+)
 def test_a_part_of_the_home_page_that_cannot_be_read_leaves_the_others(
-    part: str,
+    asked: str,
     deployment: ConsoleDeployment,
     gateway: Gateway,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole = gateway.ask("GET /api/home").document
-    reader, members = _BROKEN_PARTS[part]
+    route, _, part = asked.rpartition(" ")
+    whole = gateway.ask(route).document
+    reader, members = (_BROKEN_QUALITY if "quality" in route else _BROKEN_PARTS)[part]
     monkeypatch.setattr(reader, failing)
     capsys.readouterr()
-    document = gateway.ask("GET /api/home").document
+    document = gateway.ask(route).document
     assert document["unread"] == [part]
     assert sum(published(capsys)["PartsUnread"]) >= 1
     different = {member for member in document if document[member] != whole[member]}
@@ -962,13 +974,15 @@ def failing(*_: Any, **__: Any) -> Any:
 def test_a_home_page_of_which_nothing_can_be_read_says_so(
     deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for reader, _ in _BROKEN_PARTS.values():
+    for reader, _ in (*_BROKEN_PARTS.values(), *_BROKEN_QUALITY.values()):
         monkeypatch.setattr(reader, failing)
     monkeypatch.setattr("lambdas.domain.shared.state.LoopState.champion", failing)
     document = gateway.ask("GET /api/home").document
     # Without a champion nothing is read of it in production.
-    assert set(document["unread"]) == set(_BROKEN_PARTS) - {"precision", "drift"}
+    assert set(document["unread"]) == set(_BROKEN_PARTS) - {"drift"}
     assert (document["serving"], document["costs"], document["waiting"]) == (None, None, [])
+    quality = gateway.ask("GET /api/home/quality").document
+    assert quality == {"unread": ["champion", "versions"], "versions": [], "production": None, "drift": None}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 /** The state of everything: the champion and its cost, what waits for whom, runs, versions, labels, production. */
 import type { ComponentChildren } from 'preact'
-import { getHome, type Home, type HomePart } from '../api'
+import { getHome, getHomeQuality, type Home, type HomePart, type HomeQuality, type HomeQualityPart } from '../api'
 import { Bar } from '../charts/bars'
 import { Trend } from '../charts/trend'
 import { DriftState, Headline } from '../production/production'
@@ -19,18 +19,26 @@ const SHOWN_LABELS = 10
 
 export default function HomePage() {
   const loaded = useLoaded(getHome, 'home', () => 30)
+  // What takes longer to read comes by a request of its own, so that what waits is shown before.
+  const quality = useLoaded(getHomeQuality, 'quality', () => 30)
   return (
     <div class="page">
       <PageHeader title="Home" lead="How the loop stands, and what it waits for." />
       <WhenLoaded of={loaded} label="Loading how everything stands">
         {(home) => (
           <div class="home">
-            <Champion home={home} />
+            <Champion home={home} quality={quality.value} />
             <Waiting home={home} />
-            <Precision home={home} />
-            <DriftCard home={home} />
-            <Versions home={home} />
             <Runs home={home} />
+            <WhenLoaded of={quality} label="Loading how good the versions are">
+              {(of) => (
+                <>
+                  <Versions quality={of} />
+                  <Precision home={home} quality={of} />
+                  <DriftCard home={home} quality={of} />
+                </>
+              )}
+            </WhenLoaded>
             {home.labels.length > 0 && <Labels home={home} />}
           </div>
         )}
@@ -40,6 +48,7 @@ export default function HomePage() {
 }
 
 const isUnread = ({ unread }: Home, part: HomePart): boolean => unread.includes(part)
+const isQualityUnread = ({ unread }: HomeQuality, part: HomeQualityPart): boolean => unread.includes(part)
 
 interface CardProps {
   id: string
@@ -61,7 +70,7 @@ function Card({ id, title, more, wide = false, children }: CardProps) {
   )
 }
 
-function Champion({ home }: { home: Home }) {
+function Champion({ home, quality }: { home: Home; quality: HomeQuality | null }) {
   const { serving, costs } = home
   if (!serving) {
     return (
@@ -85,7 +94,7 @@ function Champion({ home }: { home: Home }) {
     )
   }
   const status = servingStatus(serving)
-  const f1 = home.versions.find(({ champion }) => champion)
+  const f1 = quality?.versions.find(({ champion }) => champion)
   return (
     <Card id="home-champion" title="Champion" more={['/versions', 'Model versions']}>
       <p class="row">
@@ -175,9 +184,13 @@ function Waiting({ home }: { home: Home }) {
 
 const productionOf = (version: string | undefined, text: string): [string, string] | undefined => (version ? [`/production/${encodeURIComponent(version)}`, text] : undefined)
 
-function Precision({ home }: { home: Home }) {
-  const { production, serving } = home
-  if (!production && !isUnread(home, 'precision')) return null
+interface QualityProps {
+  home: Home
+  quality: HomeQuality
+}
+function Precision({ home: { serving }, quality }: QualityProps) {
+  const { production } = quality
+  if (!production && !isQualityUnread(quality, 'precision')) return null
   return (
     <Card id="home-precision" title="Precision in production" more={productionOf(production?.version ?? serving?.champion ?? undefined, 'More')}>
       {production ? (
@@ -192,9 +205,9 @@ function Precision({ home }: { home: Home }) {
   )
 }
 
-function DriftCard({ home }: { home: Home }) {
-  const { drift, serving } = home
-  if (!drift && !isUnread(home, 'drift')) return null
+function DriftCard({ home: { serving }, quality }: QualityProps) {
+  const { drift } = quality
+  if (!drift && !isQualityUnread(quality, 'drift')) return null
   return (
     <Card id="home-drift" title="What arrives, beside the test images" more={productionOf(serving?.champion ?? undefined, 'Pictures')}>
       {drift ? <DriftState drift={drift} /> : <Unread what="Whether what arrives has changed" />}
@@ -202,9 +215,9 @@ function DriftCard({ home }: { home: Home }) {
   )
 }
 
-function Versions({ home }: { home: Home }) {
-  const { versions } = home
-  if (isUnread(home, 'versions')) {
+function Versions({ quality }: { quality: HomeQuality }) {
+  const { versions } = quality
+  if (isQualityUnread(quality, 'versions')) {
     return (
       <Card id="home-versions" title="F1 by version" more={['/versions', 'Model versions']}>
         <Unread what="The versions" />

@@ -76,8 +76,8 @@ def newest_snapshot(loop_state: LoopState, runs: Sequence[Run]) -> SnapshotSumma
         runs: newest first.
     """
     newest = next((run.id for run in runs if run.images), None)
-    run = loop_state.run(newest) if newest else None
-    return run.images if run and run.images else SnapshotSummary()
+    images = loop_state.run_images(newest) if newest else None
+    return images or SnapshotSummary()
 
 
 def images_by_label(newest: SnapshotSummary) -> tuple[list[LabelImages], int]:
@@ -91,10 +91,10 @@ def images_by_label(newest: SnapshotSummary) -> tuple[list[LabelImages], int]:
 
 
 def _incidents(loop_state: LoopState) -> Iterator[Waiting]:
+    incidents = {incident.id: incident for incident in loop_state.incidents()}
     for id in INCIDENTS:
-        incident = loop_state.incident(id)
-        if incident:
-            yield Waiting("incident", incident.text)
+        if id in incidents:
+            yield Waiting("incident", incidents[id].text)
 
 
 def _failed(runs: Sequence[Run]) -> Iterator[Waiting]:

@@ -11,12 +11,14 @@ from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from lambdas.domain.engines.port import Engine
+    from lambdas.domain.shared.records import Champion
 
 
-def document(engine: Engine, loop_state: LoopState, tuning: Tuning) -> dict[str, Any]:
+def document(
+    engine: Engine, loop_state: LoopState, tuning: Tuning, champion: Champion | None
+) -> dict[str, Any]:
     """Whether the champion runs and is to run, who said so and why, and what waits for it."""
-    champion, serving = loop_state.champion(), loop_state.serving()
-    version = None
+    serving, version = loop_state.serving(), None
     if champion:
         version = engine.describe_version(champion.version_name)
     is_free = version is not None and version.is_always_on

@@ -45,6 +45,7 @@ from lambdas.domain.shared.records import (
     Progress,
     Run,
     Serving,
+    SnapshotSummary,
     WaitingImage,
 )
 
@@ -180,6 +181,11 @@ class LoopState:
         """The run's record, however much of it is there."""
         item = self._get("RUN", id)
         return records.read(Run, item) if item else None
+
+    def run_images(self, id: str) -> SnapshotSummary | None:
+        """The images of a run's snapshot, with those of each label; None if it has none."""
+        item = self._get("RUN", id, ("id", "images"))
+        return records.read(Run, item).images if item else None
 
     def runs(self) -> list[Run]:
         """Every run, newest first."""
@@ -376,6 +382,10 @@ class LoopState:
         item = self._get("INCIDENT", id)
         return records.read(Incident, item) if item else None
 
+    def incidents(self) -> list[Incident]:
+        """Everything that is on record to be wrong."""
+        return [records.read(Incident, item) for item in self._all("INCIDENT")]
+
     def close_incident(self, id: str) -> bool:
         """Record that it is right again: whether anything was wrong."""
         return delete_if(self._table, {"kind": "INCIDENT", "id": id}, Attr("id").exists())
@@ -542,19 +552,14 @@ class LoopState:
         """Take an action: whether its condition held."""
         return not self._transact([action])
 
-    def _get(self, kind: str, id: str) -> dict[str, Any] | None:
-        return self._table.get_item(Key={"kind": kind, "id": id}, ConsistentRead=True).get("Item")
+    def _get(self, kind: str, id: str, members: Sequence[str] = ()) -> dict[str, Any] | None:
+        """An item, with these members only, if any are given."""
+        key = {"kind": kind, "id": id}
+        return self._table.get_item(Key=key, ConsistentRead=True, **_projection(members)).get("Item")
 
     def _all(self, kind: str, members: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """Every item of a kind, with these members only, if any are given."""
-        query: dict[str, Any] = {"KeyConditionExpression": Key("kind").eq(kind)}
-        if members:
-            # Many of them are reserved words.
-            steps = {step: f"#{step}" for member in members for step in member.split(".")}
-            query["ExpressionAttributeNames"] = {alias: step for step, alias in steps.items()}
-            query["ProjectionExpression"] = ", ".join(
-                ".".join(steps[step] for step in member.split(".")) for member in members
-            )
+        query = {"KeyConditionExpression": Key("kind").eq(kind), **_projection(members)}
         for page in query_pages(self._table, query):
             yield from page["Items"]
 
@@ -856,6 +861,20 @@ def _condition(expected: Mapping[str, Any]) -> dict[str, Any]:
         "ConditionExpression": " AND ".join(terms),
         "ExpressionAttributeNames": {f"#if{i}": name for i, name in enumerate(expected)},
         **({"ExpressionAttributeValues": values} if values else {}),
+    }
+
+
+def _projection(members: Sequence[str]) -> dict[str, Any]:
+    """Members of a request that reads these members of items only; none without any."""
+    if not members:
+        return {}
+    # Many of them are reserved words.
+    steps = {step: f"#{step}" for member in members for step in member.split(".")}
+    return {
+        "ExpressionAttributeNames": {alias: step for step, alias in steps.items()},
+        "ProjectionExpression": ", ".join(
+            ".".join(steps[step] for step in member.split(".")) for member in members
+        ),
     }
 
 
