@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { LabelIssue } from '../src/api'
-import { backTo, drawnOf, nextOffset, passed, questionOf, withPage, type Progress } from '../src/labelissues/questions'
+import { backTo, drawnOf, offsetOf, passed, putBack, questionOf, withPage, type Progress } from '../src/labelissues/questions'
+import { inTurn, sendInTurn } from '../src/labelissues/turns'
 
 const issue = (rest: Partial<LabelIssue>): LabelIssue => ({
   id: 'a',
@@ -39,7 +40,7 @@ describe('going through them', () => {
   const begun: Progress = { issues: [issue({}), issue({ id: 'b' })], at: 0, answered: [], next: 2 }
   test('an answer can be taken back, past what was skipped', () => {
     const skipped = passed(passed(begun, true), false)
-    expect(skipped).toMatchObject({ at: 2, answered: [0] })
+    expect(skipped).toMatchObject({ at: 2, answered: ['a'] })
     expect(backTo(skipped)).toMatchObject({ at: 0, answered: [], next: 2 })
   })
   test('ends after the last one', () => {
@@ -50,8 +51,47 @@ describe('going through them', () => {
     const page = { version: 'v7', issues: [issue({ id: 'b' }), issue({ id: 'c' })], total: 3, answered: 1, kept: 0, training_images: 0, test_images: 9, next: 2 }
     const loaded = withPage(passed(begun, true), page, 1)
     expect(loaded.issues.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
-    expect(nextOffset(loaded)).toBe(2)
-    expect(nextOffset(passed(passed(loaded, true), true))).toBe(0)
-    expect(nextOffset(withPage(loaded, { ...page, next: null }, 1))).toBeNull()
+    expect(loaded.next).toBe(3)
+    expect([offsetOf(3, 1), offsetOf(3, 3), offsetOf(3, 4)]).toEqual([2, 0, 0])
+    expect(withPage(loaded, { ...page, next: null }, 1).next).toBeNull()
+  })
+  const three: Progress = { ...begun, issues: ['a', 'b', 'c'].map((id) => issue({ id })) }
+  const ids = ({ issues }: Progress) => issues.map(({ id }) => id).join('')
+  test('an answer that was not kept is asked for after the one that is shown', () => {
+    const second = putBack(passed(three, true), 'a')
+    expect(second).toMatchObject({ at: 0, answered: [] })
+    expect(ids(second)).toBe('bac')
+    const third = putBack(passed(passed(three, true), true), 'a')
+    expect(third).toMatchObject({ at: 1, answered: ['b'] })
+    expect(ids(third)).toBe('bca')
+  })
+  test('the last answer that was not kept is asked for at once', () => {
+    const end = passed(passed(passed(three, true), true), true)
+    expect(putBack(end, 'b')).toMatchObject({ at: 2, answered: ['a', 'c'] })
+    expect(ids(putBack(end, 'b'))).toBe('acb')
+  })
+  test('one that is at hand again stays there', () => {
+    const back = backTo(passed(three, true)) ?? begun
+    expect(putBack(back, 'a')).toEqual(back)
+  })
+  test('answers are sent in their order, each after the one before it has ended', async () => {
+    const listeners = { addEventListener: vi.fn(), removeEventListener: vi.fn() }
+    vi.stubGlobal('window', listeners)
+    const done: string[] = []
+    const fails = sendInTurn(async () => {
+      await new Promise((end) => setTimeout(end))
+      done.push('first')
+      throw new Error('not kept')
+    })
+    const second = sendInTurn(async () => {
+      done.push('second')
+      expect(listeners.removeEventListener).not.toHaveBeenCalled()
+    })
+    await expect(fails).rejects.toThrow('not kept')
+    await second
+    await inTurn(async () => void done.push('third'))
+    expect(done).toEqual(['first', 'second', 'third'])
+    expect([listeners.addEventListener, listeners.removeEventListener].map(({ mock }) => mock.calls.length)).toEqual([1, 1])
+    vi.unstubAllGlobals()
   })
 })

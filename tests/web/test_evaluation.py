@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.fixtures.console_site import Site
 
@@ -142,7 +142,23 @@ def test_contradicted_labels_are_gone_through_by_one_key_each(site: Site) -> Non
     expect(page.get_by_role("heading", name="That was all")).to_be_visible()
 
 
-def test_an_answer_that_is_refused_leaves_the_label_at_hand(site: Site) -> None:
+def test_the_next_label_is_there_before_the_answer_has_arrived(site: Site) -> None:
+    page = site.page("label-issues")
+    held: list[Route] = []
+    page.route("**/api/label-issues/*", lambda route: held.append(route))  # noqa: PLW0108 a builtin is no handler
+    expect(page.get_by_text("1 of 8")).to_be_visible()
+    page.keyboard.press("r")
+    expect(page.get_by_text("2 of 8")).to_be_visible()
+    page.keyboard.press("a")
+    expect(page.get_by_text("3 of 8")).to_be_visible()
+    # One after the other, as the second may be about the same image.
+    assert [one.request.post_data_json["verdict"] for one in held] == ["rejected"]  # pyrefly: ignore
+    with page.expect_request("**/label-issues/*") as asked:
+        held[0].continue_()
+    assert (asked.value.post_data_json or {})["verdict"] == "accepted"
+
+
+def test_an_answer_that_is_refused_is_asked_for_again(site: Site) -> None:
     page = site.page("label-issues")
     error = {
         "error": {"code": "conflict", "message": "image is labelled otherwise by now; nothing is changed"}
@@ -150,4 +166,7 @@ def test_an_answer_that_is_refused_leaves_the_label_at_hand(site: Site) -> None:
     page.route("**/api/label-issues/*", lambda route: route.fulfill(status=409, json=error))
     page.get_by_role("button", name="It is cone").click()
     expect(page.get_by_text("labelled otherwise by now")).to_be_visible()
-    expect(page.get_by_text("1 of 8")).to_be_visible()
+    question = page.get_by_role("heading", level=2)
+    expect(question).to_have_text("Nothing is labelled there. v7 sees cone at 89 %.")
+    page.keyboard.press("s")
+    expect(page.get_by_role("button", name="It is cone")).to_be_visible()

@@ -8,7 +8,8 @@ import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { Button, EmptyState, number, PageHeader, toast, when } from '../ui'
 import { shortName } from '../versions/compare'
-import { backTo, drawnOf, nextOffset, passed, questionOf, withPage, type Progress, type Verdict } from './questions'
+import { backTo, drawnOf, offsetOf, passed, putBack, questionOf, withPage, type Progress, type Verdict } from './questions'
+import { inTurn, sendInTurn } from './turns'
 import './labelissues.css'
 
 /** So many label issues before the end of what is loaded, more are. */
@@ -18,7 +19,7 @@ export default function WrongLabels() {
   const wanted = new URLSearchParams(search.value)
   const version = wanted.get('version') ?? ''
   const kept = wanted.get('kept') === 'true'
-  const loaded = useLoaded(() => getLabelIssues(version, 0, kept), `${version} ${kept}`)
+  const loaded = useLoaded(() => inTurn(() => getLabelIssues(version, 0, kept)), `${version} ${kept}`)
   return (
     <div class="page">
       <PageHeader
@@ -48,47 +49,60 @@ function LookedAt({ first, kept }: { first: LabelIssues; kept: boolean }) {
 
 function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
   const [progress, setProgress] = useState<Progress>({ issues: first.issues, at: 0, answered: [], next: first.next })
+  /** While an answer is taken back, none is given. */
   const [busy, setBusy] = useState(false)
   const loading = useRef(false)
-  const { issues, at, answered } = progress
+  /** Ids of those whose answers of this visit the API has. */
+  const arrived = useRef(new Set<string>())
+  const { issues, at, answered, next } = progress
   const issue = issues[at]
 
   useEffect(() => {
-    const offset = nextOffset(progress)
-    if (offset === null || loading.current || at < issues.length - AHEAD) return
+    if (next === null || loading.current || at < issues.length - AHEAD) return
     loading.current = true
-    getLabelIssues(first.version, offset, kept)
-      .then(
-        (page) => setProgress((before) => withPage(before, page, answered.length)),
-        (error: unknown) => toast(problem(error), 'bad'),
-      )
+    // After the answers that are on their way, as the API counts those that are open.
+    inTurn(async () => {
+      const count = arrived.current.size
+      const page = await getLabelIssues(first.version, offsetOf(next, count), kept)
+      setProgress((before) => withPage(before, page, count))
+    })
+      .catch((error: unknown) => toast(problem(error), 'bad'))
       .finally(() => (loading.current = false))
   }, [at])
+  const following = issues[at + 1]?.image.url
+  useEffect(() => {
+    if (following) new Image().src = following
+  }, [following])
 
+  /** Shows the next one at once; an answer that is not kept is asked for again. */
   function answer(verdict: Verdict) {
     if (!issue || busy) return
-    setBusy(true)
-    answerLabelIssue(issue.id, first.version, verdict)
-      .then(
-        () => setProgress((before) => passed(before, true)),
-        (error: unknown) => toast(problem(error), 'bad'),
-      )
-      .finally(() => setBusy(false))
+    setProgress((before) => passed(before, true))
+    sendInTurn(async () => {
+      await answerLabelIssue(issue.id, first.version, verdict)
+      arrived.current.add(issue.id)
+    }).catch((error: unknown) => {
+      setProgress((before) => putBack(before, issue.id))
+      toast(`An answer was not kept, and is asked for again: ${problem(error)}`, 'bad')
+    })
   }
 
   function takeBack() {
     const before = backTo(progress)
-    const last = before && issues[before.at]
-    if (!last || busy) return
+    const id = answered.at(-1)
+    if (!before || id === undefined || busy) return
     setBusy(true)
-    takeBackAnswer(last.id)
-      .then(
-        () => {
-          setProgress(before)
-          toast('Your answer is taken back.')
-        },
-        (error: unknown) => toast(problem(error), 'bad'),
-      )
+    setProgress(before)
+    sendInTurn(async () => {
+      if (!arrived.current.has(id)) return
+      await takeBackAnswer(id)
+      arrived.current.delete(id)
+      toast('Your answer is taken back.')
+    })
+      .catch((error: unknown) => {
+        setProgress((now) => ({ ...now, answered: [...now.answered, id] }))
+        toast(problem(error), 'bad')
+      })
       .finally(() => setBusy(false))
   }
 
@@ -152,7 +166,7 @@ function One({ issue, version, busy, onAnswer }: OneProps) {
   return (
     <div class="label-issue">
       <div>
-        <Drawn named image={issue.image} judged={drawnOf(issue)} alt={`${place} image ${issue.image.image.slice(0, 12)}`} />
+        <Drawn key={issue.id} named image={issue.image} judged={drawnOf(issue)} alt={`${place} image ${issue.image.image.slice(0, 12)}`} />
         <Legend isOpen of={drawnOf(issue)} />
         {issue.twin?.url && (
           <figure class="label-twin">

@@ -50,28 +50,44 @@ export type Verdict = 'accepted' | 'rejected'
 export interface Progress {
   issues: LabelIssue[]
   at: number
-  /** Answers of this visit, the last one last: positions of the issues. */
-  answered: number[]
+  /** Ids of those that were answered on this visit, the last one last. */
+  answered: string[]
   /** How many come before the next page, answered ones counted; null after the last page. */
   next: number | null
 }
 
-/** The next label issue, after an answer or without one. */
-export const passed = ({ issues, at, answered, next }: Progress, isAnswered: boolean): Progress => ({
-  issues,
-  next,
-  at: Math.min(at + 1, issues.length),
-  answered: isAnswered ? [...answered, at] : answered,
-})
+const without = (ids: string[], id: string | undefined): string[] => ids.filter((other) => other !== id)
 
-/** Back to the last answer, which is taken back. */
-export function backTo({ issues, answered, next }: Progress): Progress | null {
-  const at = answered.at(-1)
-  return at === undefined ? null : { issues, at, answered: answered.slice(0, -1), next }
+/** The next label issue, after an answer or without one. */
+export function passed(progress: Progress, isAnswered: boolean): Progress {
+  const { issues, at, answered } = progress
+  const id = issues[at]?.id
+  return {
+    ...progress,
+    at: Math.min(at + 1, issues.length),
+    answered: isAnswered && id !== undefined ? [...without(answered, id), id] : answered,
+  }
 }
 
-/** The next page's offset among those that are still open, which the API counts; null after the last page. */
-export const nextOffset = ({ answered, next }: Progress) => (next === null ? null : Math.max(0, next - answered.length))
+/** Back to the last answer, which is taken back. */
+export function backTo(progress: Progress): Progress | null {
+  const id = progress.answered.at(-1)
+  const at = progress.issues.findIndex((issue) => issue.id === id)
+  return at < 0 ? null : { ...progress, at, answered: progress.answered.slice(0, -1) }
+}
+
+/** With a label issue unanswered whose answer was not kept. It comes next: a key may be on its way about the one shown. */
+export function putBack(progress: Progress, id: string): Progress {
+  const { issues, at } = progress
+  const answered = without(progress.answered, id)
+  const from = issues.findIndex((issue) => issue.id === id)
+  const issue = issues[from]
+  if (!issue || from >= at) return { ...progress, answered }
+  return { ...progress, answered, at: at - 1, issues: [...issues.slice(0, from), ...issues.slice(from + 1, at + 1), issue, ...issues.slice(at + 1)] }
+}
+
+/** The next page's offset among those that are still open, which the API counts. */
+export const offsetOf = (next: number, answered: number): number => Math.max(0, next - answered)
 
 /** The progress with a page more, of which `answered` label issues were answered when it was asked for. */
 export function withPage(progress: Progress, page: LabelIssues, answered: number): Progress {
