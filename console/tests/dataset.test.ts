@@ -3,7 +3,7 @@ import './browser'
 import type { ImageLine } from '../src/api'
 import { inParts, labelsOf, outcomeText } from '../src/dataset/changes'
 import { addressOf, captionOf, filtersOf, isFiltered, noFilters, queryOf } from '../src/dataset/filters'
-import { gridOf, isNearEnd, placeAfter, rowAt, shownOf } from '../src/dataset/grid'
+import { gridOf, isNearEnd, noRows, oneRowMore, placeAfter, rowAt, rowsInPage, shownOf, type Rows } from '../src/dataset/grid'
 import { goesOn, noneLoaded, selectedAfter, withPage } from '../src/dataset/wall'
 
 const line = (n: number, labels: string[] = []): ImageLine => ({
@@ -48,23 +48,41 @@ describe('the grid', () => {
     expect(gridOf(358).columns).toBe(2)
     expect(gridOf(1148).columns).toBe(6)
   })
+  /** The rows in the page once all around the view have come. */
+  function filled(count: number, top: number, before = noRows): Rows {
+    const grid = gridOf(1148)
+    let rows = rowsInPage(grid, count, top, 800, before)
+    for (let more = oneRowMore(grid, count, top, 800, rows); more; more = oneRowMore(grid, count, top, 800, rows)) rows = more
+    return rows
+  }
   it('holds a few rows of 250,000 images, wherever it is scrolled to', () => {
     const grid = gridOf(1148)
     for (const top of [-200, 0, 1_000_000, 8_000_000, 99_000_000]) {
-      const { from, to, above, below } = shownOf(grid, 250_000, top, 800)
-      expect(to - from).toBeLessThanOrEqual(12 * grid.columns)
+      const { from, to, above, below } = shownOf(grid, 250_000, filled(250_000, top))
+      expect(to - from).toBeLessThanOrEqual(14 * grid.columns)
       expect(to).toBeGreaterThan(from)
       const rows = Math.ceil((to - from) / grid.columns)
       expect(above + rows * grid.rowHeight + below).toBe(Math.ceil(250_000 / grid.columns) * grid.rowHeight)
     }
-    expect(shownOf(grid, 0, 0, 800)).toEqual({ from: 0, to: 0, above: 0, below: 0 })
+    expect(shownOf(grid, 0, filled(0, 0))).toEqual({ from: 0, to: 0, above: 0, below: 0 })
   })
   it('is the same while a row is scrolled past, and holds what is in view', () => {
     const grid = gridOf(1148)
     const rowOf = (pixels: number) => rowAt(grid, 5 * grid.rowHeight + pixels)
     expect([0, 1, grid.rowHeight - 1].map(rowOf)).toEqual(Array(3).fill(5 * grid.rowHeight))
     // The last row that is partly in view just before the next one is at the edge.
-    expect(shownOf(grid, 250_000, rowOf(grid.rowHeight - 1), 800).to).toBeGreaterThan(((6 * grid.rowHeight + 800) / grid.rowHeight) * grid.columns)
+    expect(rowsInPage(grid, 250_000, rowOf(grid.rowHeight - 1), 800, noRows).behind).toBeGreaterThanOrEqual((6 * grid.rowHeight + 800) / grid.rowHeight)
+  })
+  it('has the next screen in the page before it is scrolled to, and what is in view at once', () => {
+    const { rowHeight } = gridOf(1148)
+    const before = filled(250_000, 20 * rowHeight)
+    const top = rowAt(gridOf(1148), 20 * rowHeight + 800)
+    const after = rowsInPage(gridOf(1148), 250_000, top, 800, before)
+    expect(before.behind).toBeGreaterThanOrEqual((20 * rowHeight + 2 * 800) / rowHeight)
+    expect(after.first).toBeLessThanOrEqual(top / rowHeight)
+    expect(after.behind - before.behind).toBeLessThanOrEqual(1)
+    expect(rowsInPage(gridOf(1148), 250_000, 900 * rowHeight, 800, before)).toEqual({ first: 900, behind: 905 })
+    expect(rowsInPage(gridOf(1148), 12, 900 * rowHeight, 800, before)).toEqual({ first: 1, behind: 2 })
   })
   it('asks for more before its end is seen', () => {
     const grid = gridOf(1148)

@@ -1,5 +1,5 @@
 /** The dataset: every image as a thumbnail, found by what is known of it; several are changed at once. */
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks'
 import { excludeImages, relabelImages, sendToReview, type ChangedImages, type ImageLine } from '../api'
 import { refreshLabels } from '../desk/labels'
 import * as desk from '../desk/state'
@@ -11,7 +11,7 @@ import { inParts, labelsOf, outcomeText, seen } from './changes'
 import './dataset.css'
 import { addressOf, captionOf, filtersOf, isFiltered, noFilters, type Filters } from './filters'
 import { FilterBar } from './filterbar'
-import { gridOf, isNearEnd, placeAfter, rowAt, shownOf } from './grid'
+import { gridOf, isNearEnd, noRows, oneRowMore, placeAfter, rowAt, rowsInPage, shownOf } from './grid'
 import * as wall from './wall'
 
 export default function Dataset() {
@@ -61,7 +61,10 @@ function Wall() {
   const last = useRef<number | null>(null)
   const { images } = wall.loaded.value
   const grid = useMemo(() => gridOf(size.width), [size.width])
-  const shown = shownOf(grid, images.length, size.top, size.height)
+  const rows = useRef(noRows)
+  const [, addRow] = useReducer((added: number) => added + 1, 0)
+  rows.current = rowsInPage(grid, images.length, size.top, size.height, rows.current)
+  const shown = shownOf(grid, images.length, rows.current)
 
   useLayoutEffect(() => {
     const measure = () => {
@@ -82,6 +85,13 @@ function Wall() {
   }, [])
   useEffect(() => {
     if (size.width && !wall.error.value && isNearEnd(grid, images.length, size.top, size.height)) void wall.more()
+  })
+  // Once what is in view is painted, the rows around it come one a frame: what the next scrolling shows is there by then.
+  useEffect(() => {
+    const more = size.width ? oneRowMore(grid, images.length, size.top, size.height, rows.current) : null
+    if (!more) return
+    rows.current = more
+    addRow(0)
   })
   // After a key has moved the focus to a row that was not in the page.
   useLayoutEffect(() => {
