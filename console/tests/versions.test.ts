@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelVersion } from '../src/api'
 import { axisOf, barLength, heightOf, linePath, linePoints, span } from '../src/charts/geometry'
-import { answerText, decisionText, differenceText, measured, newestFirst, serveWords, shortName, thresholdText, weakestFirst } from '../src/versions/compare'
+import { answerText, decisionText, differenceText, isOverdue, measured, newestFirst, serveWords, shortName, thresholdText, weakestFirst } from '../src/versions/compare'
 
 const version = (name: string, created_at: string, champion = false) => ({ name, created_at, champion }) as ModelVersion
 const label = (name: string, f1: number) => ({ label: name, f1, precision: 1, recall: 1, test_images: 5, threshold: null })
@@ -15,6 +15,13 @@ describe('versions', () => {
     const asked = { by: 'Ann', why: 'misses nuts' }
     expect(decisionText({ ...asked, decision: 'declined' })).toBe('Declined by Ann: misses nuts')
     expect(decisionText({ decision: 'approved', by: '', why: '' })).toBe('Approved as nobody had decided in time')
+  })
+  it('are decided about until their deadline', () => {
+    const asked = { decision: null, by: '', why: '', at: null, asked_at: '2026-11-28T12:00:00.000000Z', deadline: '2026-11-29T12:00:00.000000Z' }
+    const at = (time: string) => Date.parse(time)
+    expect(isOverdue(asked, at('2026-11-29T11:59:59Z'))).toBe(false)
+    expect(isOverdue(asked, at('2026-11-29T12:00:00Z'))).toBe(true)
+    expect(isOverdue({ ...asked, decision: 'declined' }, at('2026-11-30T12:00:00Z'))).toBe(false)
   })
   it('go on after an answer before their record says so', () => {
     expect(answerText('approved')).toBe('Approved by you, it is being started.')

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from infra.lambda_asset import ROOT
 from tests.fixtures.console_site import PICTURE, Site, desk_is_ready
@@ -154,6 +154,28 @@ def test_what_is_refused_is_said_in_the_dialog_and_what_was_written_stays(site: 
     expect(dialog.get_by_role("textbox")).to_have_value("too slow")
     dialog.get_by_role("button", name="Decline").click()
     expect(dialog).to_have_count(0)
+
+
+def test_a_version_that_was_decided_about_meanwhile_is_shown_as_it_is(site: Site) -> None:
+    page = site.page("versions")
+    page.get_by_role("button", name="Decline v8").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Decline")).to_be_disabled()
+    dialog.get_by_role("textbox").fill("too slow")
+    page.route("**/api/versions", _approved_by_ann)
+    error = {"error": {"code": "conflict", "message": "v8 was decided about already: approved by Ann"}}
+    page.route("**/approval", lambda route: route.fulfill(status=409, json=error))
+    dialog.get_by_role("button", name="Decline").click()
+    expect(dialog.get_by_role("alert")).to_have_text("v8 was decided about already: approved by Ann")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Approved by Ann: good")).to_be_visible()
+    expect(page.get_by_role("button", name="Approve v8")).to_have_count(0)
+
+
+def _approved_by_ann(route: Route) -> None:
+    document = route.fetch().json()
+    document["versions"][0]["approval"] |= {"decision": "approved", "by": "Ann", "why": "good"}
+    route.fulfill(json=document)
 
 
 # How they look

@@ -63,13 +63,13 @@ export default function RunPage({ params }: PageProps) {
         </ConfirmDialog>
       )}
       <WhenLoaded of={loaded} label="Loading the run">
-        {(run) => <RunBody run={run} />}
+        {(run) => <RunBody run={run} reload={loaded.reload} />}
       </WhenLoaded>
     </div>
   )
 }
 
-function RunBody({ run }: { run: Run }) {
+function RunBody({ run, reload }: { run: Run; reload: () => void }) {
   return (
     <div class="runs-columns">
       <section class="card" aria-labelledby="runs-steps">
@@ -87,7 +87,7 @@ function RunBody({ run }: { run: Run }) {
         </section>
         {run.version && run.approval && (
           <section class="card">
-            <ApprovalSection name={run.version} approval={run.approval} heading="h2" />
+            <ApprovalSection name={run.version} approval={run.approval} heading="h2" reload={reload} />
             <p>
               <Link href="/versions">{run.version} among the model versions</Link>
             </p>

@@ -16,6 +16,10 @@ export function decisionText({ decision, by, why }: Pick<Approval, 'decision' | 
 /** Whether people are asked, and nobody has decided yet. */
 export const waitsForApproval = (approval: Approval | null): boolean => approval !== null && approval.decision === null
 
+/** Whether the time to decide is over, and the record does not say yet what follows. */
+export const isOverdue = (approval: Approval, now: number): boolean =>
+  waitsForApproval(approval) && approval.deadline !== null && Date.parse(approval.deadline) <= now
+
 /** What was decided in this session, which the version's record has once its promotion has gone on. */
 export function answerText(decision: 'approved' | 'declined'): string {
   return decision === 'approved' ? 'Approved by you, it is being started.' : 'Declined by you, the champion stays.'

@@ -37,7 +37,7 @@ export default function Versions() {
             <div class="stack">
               <ServingCard />
               {unread.includes('precision') && <Unread what="How right the versions are in production" />}
-              <VersionList versions={newestFirst(versions)} thresholds={label_thresholds} />
+              <VersionList versions={newestFirst(versions)} thresholds={label_thresholds} reload={loaded.reload} />
             </div>
           )
         }
@@ -49,7 +49,7 @@ export default function Versions() {
 /** Percent by label: those of the deployment. */
 type Thresholds = Record<string, number>
 
-function VersionList({ versions, thresholds }: { versions: ModelVersion[]; thresholds: Thresholds }) {
+function VersionList({ versions, thresholds, reload }: { versions: ModelVersion[]; thresholds: Thresholds; reload: () => void }) {
   const champion = versions.find((version) => version.champion) ?? null
   return (
     <div class="stack">
@@ -58,7 +58,7 @@ function VersionList({ versions, thresholds }: { versions: ModelVersion[]; thres
       )}
       {versions.length > 1 && <Overview versions={versions} />}
       {versions.map((version) => (
-        <VersionCard key={version.name} version={version} champion={champion} thresholds={thresholds} />
+        <VersionCard key={version.name} version={version} champion={champion} thresholds={thresholds} reload={reload} />
       ))}
     </div>
   )
@@ -91,7 +91,7 @@ interface Shown {
   thresholds: Thresholds
 }
 
-function VersionCard({ version, champion, thresholds }: Shown) {
+function VersionCard({ version, champion, thresholds, reload }: Shown & { reload: () => void }) {
   const answer = answerAbout(version.name, version.approval)
   const status = answer ? { text: capital(answer), tone: 'info' as const, meaning: answerText(answer) } : statusOf(version)
   const difference = version.champion ? '' : differenceText(version.f1, champion?.f1 ?? null)
@@ -135,7 +135,7 @@ function VersionCard({ version, champion, thresholds }: Shown) {
             <Gates verdicts={version.verdicts} />
           </section>
           <LineageSection name={version.name} />
-          {version.approval && <ApprovalSection name={version.name} approval={version.approval} heading="h3" />}
+          {version.approval && <ApprovalSection name={version.name} approval={version.approval} heading="h3" reload={reload} />}
         </div>
       </div>
     </article>
