@@ -81,6 +81,7 @@ def ask(probe: Filled) -> None:
         ("the number of images", "/api/images/count"),
         ("an image", f"/api/images/{probe.sha256}"),
         ("home", "/api/home"),
+        ("of home how good the versions are", "/api/home/quality"),
         ("label issues", "/api/label-issues"),
         ("an evaluation", f"{_VERSION}/evaluation"),
         ("its mistakes", f"{_VERSION}/mistakes"),
