@@ -182,7 +182,12 @@ def show() -> None:
         taken = [page.evaluate(_SCROLL) for _ in range(DEEP_PAGES)]
         _print_verdict("the same, one right after the other", taken, NEXT_MS)
         page.locator(".cell a").first.focus()
-        _print_verdict("an arrow key on the wall", [page.evaluate(_KEY) for _ in range(DEEP_PAGES)], NEXT_MS)
+        taken = [page.evaluate(_KEY, "ArrowRight") for _ in range(DEEP_PAGES)]
+        _print_verdict("an arrow key on the wall", taken, NEXT_MS)
+        _first_content(page, site.address + "label-issues", ".label-issue")
+        taken = [page.evaluate(_KEY, "r") for _ in range(ROUNDS)]
+        page.get_by_text(f"{ROUNDS + 1} of ").wait_for()
+        _print_verdict("an answer about a wrong label, until the next is there", taken, NEXT_MS)
 
 
 def _thumbnails(folder: Path) -> Path:
@@ -234,9 +239,9 @@ _SCROLL = f"""async () => {{
   return performance.now() - began
 }}"""
 """Until a frame is painted in which each thumbnail in view is loaded."""
-_KEY = f"""async () => {{
+_KEY = f"""async (key) => {{
   const began = performance.now()
-  document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ key: 'ArrowRight', bubbles: true }}))
+  document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ key, bubbles: true }}))
   await {_PAINTED}
   return performance.now() - began
 }}"""

@@ -97,10 +97,20 @@ def filled(home: Path, count: int) -> Iterator[Filled]:
     stack = embedded.start(home, keep=True)
     try:
         with _environment(stack):
+            _wake()
             first = next(data.images(count))
             yield Filled(first.label_names[0], first.sha256, min(first.sources)[-12:], stack.pid)
     finally:
         embedded.stop(home)
+
+
+def _wake() -> None:
+    """Have the stack load what it answers with: AWS's services run before the first request."""
+    # Of its own session: what the functions' session reads of these services, it is to read itself.
+    session = boto3.session.Session()
+    session.client("ssm").get_parameter(Name=f"/{NAME}/tuning")
+    session.client("rekognition").describe_projects()
+    session.client("stepfunctions").list_executions(stateMachineArn=_MACHINE)
 
 
 @contextmanager
