@@ -135,7 +135,7 @@ class ClassifierLearner(ImageLearner):
             return functional.cross_entropy(logits, truth, label_smoothing=_SMOOTHED)
         return functional.binary_cross_entropy_with_logits(logits, truth) * len(self.labels)
 
-    def is_ready_for_second_stage(self, evaluation: Evaluation, share_spent: float) -> bool:
+    def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
         """A classifier has no second stage."""
         return False
 

@@ -30,7 +30,7 @@ from learning.network import Backbone, convolution, for_learning
 from learning.trunk import FROZEN_BLOCKS, Trunk, load_weights
 from learning.types import Box, Evaluation, Example, Prediction
 from portable.images import Canvas, from_canvas, read_side
-from portable.model import MAX_PREDICTIONS, separate
+from portable.model import MAX_PREDICTIONS, MAX_PROPOSALS, separate
 
 CELLS = (8, 4)
 """Pixels of the canvas to a cell of the heat map, both ways: usually, and where boxes stay small."""
@@ -56,6 +56,9 @@ _TOP = 48
 _BOX_WEIGHT = 5.0
 _MIN_CONFUSION = 0.03
 """The confusion of labels that is worth a second stage."""
+_TO_LOCALIZE, _TO_LOCALIZE_PRETRAINED = (300, 10), (120, 3)
+"""The steps and the epochs after which a network may know where objects are as well as it will: one that has
+learned before soon does, and its second stage soon tells labels that it would take long to tell."""
 _GOOD_F1 = 0.9
 """The F1, if labels did not count, which is good enough for one."""
 _SHARE_TO_LOCALIZE = 0.35
@@ -158,11 +161,15 @@ class DetectorLearner(ImageLearner):
         """The labels that an example shows, not counting boxes beside the image."""
         return {box.label for box in self._boxes[index]}
 
-    def is_ready_for_second_stage(self, evaluation: Evaluation, share_spent: float) -> bool:
-        """Whether boxes are as good as they need be for a second stage to tell their labels."""
+    def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
+        """Whether boxes are as good as they need be for a second stage to tell their labels, and so few in
+        usual images that it looks at them all."""
+        steps, epochs = _TO_LOCALIZE_PRETRAINED if self.pretrained else _TO_LOCALIZE
+        shown_enough = step >= steps and step * self.batch >= epochs * len(self)
         confused = self._unlabelled_f1 > evaluation.f1 + _MIN_CONFUSION
         localized = self._unlabelled_f1 >= _GOOD_F1 or share_spent >= _SHARE_TO_LOCALIZE
-        return confused and localized and share_spent <= _TOO_LATE
+        few = statistics.median(len(boxes) for boxes in self._boxes if boxes) <= MAX_PROPOSALS
+        return shown_enough and confused and localized and few and share_spent <= _TOO_LATE
 
     def update_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
         """Allow no change of images: boxes would have to be mirrored and turned, too, and the second stage is

@@ -98,8 +98,8 @@ class Learner(Protocol):
         """The mean loss of these examples, of several networks at once, each in a thread of its own."""
 
     def evaluate(self, network: nn.Module, indices: Sequence[int]) -> Evaluation: ...
-    def is_ready_for_second_stage(self, evaluation: Evaluation, share_spent: float) -> bool:
-        """Whether the rest is for the second stage to learn."""
+    def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
+        """Whether the rest is for the second stage to learn, after these steps and this share of the time."""
 
     def update_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
         """Let the validation images show how images may be mirrored and turned."""
@@ -230,10 +230,9 @@ class TrainingSchedule:
             unlearnable = self.best_f1 < EARLY_STOP_F1 and self._shown_enough(EARLY_STOP_EPOCHS)
             if now.good >= 2 or unlearnable:
                 return
-            if self._shown_enough(COARSE_EPOCHS):
-                self.ready_for_second_stage = self.learner.is_ready_for_second_stage(
-                    evaluation, self._share_spent()
-                )
+            self.ready_for_second_stage = self.learner.is_ready_for_second_stage(
+                evaluation, self.step, self._share_spent()
+            )
             over = self.step - now.best_step >= max(PATIENCE_STEPS, 5 * every, PATIENCE_SHARE * self.step)
             early = (
                 self.learner.increases_resolution_early

@@ -218,7 +218,7 @@ class SecondStageLearner:
         learned = [index for index in everything if self._example_of[index] not in self._validation]
         return learned or list(everything), [i for i in everything if self._example_of[i] in self._validation]
 
-    def is_ready_for_second_stage(self, evaluation: Evaluation, share_spent: float) -> bool:
+    def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
         """The second stage is the last one."""
         return False
 
