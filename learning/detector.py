@@ -54,11 +54,12 @@ _WINDOW = 3.0
 _ELSEWHERE = 0.15
 _TOP = 48
 _BOX_WEIGHT = 5.0
-_MIN_CONFUSION = 0.03
-"""The confusion of labels that is worth a second stage."""
-_TO_LOCALIZE, _TO_LOCALIZE_PRETRAINED = (300, 10), (120, 3)
-"""The steps and the epochs after which a network may know where objects are as well as it will: one that has
-learned before soon does, and its second stage soon tells labels that it would take long to tell."""
+_MIN_CONFUSION, _MIN_SOON_CONFUSION = 0.03, 0.15
+"""The confusion of labels that is worth a second stage; and before _SOON_STEPS, as it may soon pass."""
+_SOON_STEPS = 120
+_TO_LOCALIZE, _TO_LOCALIZE_PRETRAINED = (300, 10, 0.0), (40, 3, 0.2)
+"""The steps, the epochs and the share of the time after which a network may know where objects are: one that
+has learned before soon does, and its second stage soon tells labels that it would take long to tell."""
 _GOOD_F1 = 0.9
 """The F1, if labels did not count, which is good enough for one."""
 _SHARE_TO_LOCALIZE = 0.35
@@ -164,9 +165,10 @@ class DetectorLearner(ImageLearner):
     def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
         """Whether boxes are as good as they need be for a second stage to tell their labels, and so few in
         usual images that it looks at them all."""
-        steps, epochs = _TO_LOCALIZE_PRETRAINED if self.pretrained else _TO_LOCALIZE
-        shown_enough = step >= steps and step * self.batch >= epochs * len(self)
-        confused = self._unlabelled_f1 > evaluation.f1 + _MIN_CONFUSION
+        steps, epochs, share = _TO_LOCALIZE_PRETRAINED if self.pretrained else _TO_LOCALIZE
+        shown_enough = step >= steps and step * self.batch >= epochs * len(self) and share_spent >= share
+        confusion = _MIN_SOON_CONFUSION if step < _SOON_STEPS else _MIN_CONFUSION
+        confused = self._unlabelled_f1 > evaluation.f1 + confusion
         localized = self._unlabelled_f1 >= _GOOD_F1 or share_spent >= _SHARE_TO_LOCALIZE
         few = statistics.median(len(boxes) for boxes in self._boxes if boxes) <= MAX_PROPOSALS
         return shown_enough and confused and localized and few and share_spent <= _TOO_LATE
