@@ -14,6 +14,7 @@ from learning import (
 )
 from learning.detector import DetectorLearner
 from learning.trunk import packaged_weights
+from learning.types import Evaluation
 from portable.images import Canvas
 from tests.fixtures.learning import seeded
 
@@ -112,3 +113,36 @@ def test_larger_windows_of_few_images_make_smaller_batches_on_a_trunk_that_has_l
     boxes = [Box("small", 0, 0, 32, 32)] * 2 + [Box("large", 0, 0, wide, wide)] * 3
     examples = [Example(path, boxes=tuple(boxes)), *[Example(path)] * (images - 1)]
     assert DetectorLearner(examples, ("large", "small"), torch.device("cpu"), weights).batch == batch
+
+
+def showing(path: Path, boxes: int) -> DetectorLearner:
+    """A learner of images with so many boxes each."""
+    shown = tuple(Box("part", 16 * n, 0, 16, 16) for n in range(boxes))
+    return DetectorLearner([Example(path, boxes=shown)] * 30, ("part",), torch.device("cpu"))
+
+
+def test_a_second_stage_follows_where_things_are_seen_and_not_told_apart(tmp_path: Path) -> None:
+    """Once boxes are good, in time, and not where it would leave out some of them."""
+    path = tmp_path / "square.png"
+    Image.new("RGB", (640, 640)).save(path)
+    learners = {boxes: showing(path, boxes) for boxes in (1, 32, 33)}
+    for pretrained, boxes, seen, named, step, share, ready in (
+        (True, 1, 0.95, 0.70, 40, 0.2, True),
+        (True, 1, 0.95, 0.70, 39, 0.2, False),
+        (True, 1, 0.95, 0.70, 40, 0.19, False),
+        (True, 1, 0.95, 0.70, 40, 0.51, False),
+        (True, 1, 0.95, 0.85, 119, 0.3, False),
+        (True, 1, 0.95, 0.85, 120, 0.3, True),
+        (True, 1, 0.95, 0.93, 120, 0.3, False),
+        (True, 1, 0.85, 0.60, 120, 0.3, False),
+        (True, 1, 0.85, 0.60, 120, 0.4, True),
+        (True, 32, 0.95, 0.70, 40, 0.2, True),
+        (True, 33, 0.95, 0.70, 40, 0.2, False),
+        (False, 1, 0.95, 0.70, 299, 0.3, False),
+        (False, 1, 0.95, 0.70, 300, 0.1, True),
+    ):
+        learner = learners[boxes]
+        learner.pretrained, learner._unlabelled_f1 = pretrained, seen
+        evaluation = Evaluation(f1=named, precision=named, recall=named, labels=(), predictions=())
+        case = (pretrained, boxes, seen, named, step, share)
+        assert learner.is_ready_for_second_stage(evaluation, step, share) == ready, case
