@@ -170,8 +170,9 @@ class DetectorLearner(ImageLearner):
         confusion = _MIN_SOON_CONFUSION if step < _SOON_STEPS else _MIN_CONFUSION
         confused = self._unlabelled_f1 > evaluation.f1 + confusion
         localized = self._unlabelled_f1 >= _GOOD_F1 or share_spent >= _SHARE_TO_LOCALIZE
-        few = statistics.median(len(boxes) for boxes in self._boxes if boxes) <= MAX_PROPOSALS
-        return shown_enough and confused and localized and few and share_spent <= _TOO_LATE
+        if not (shown_enough and confused and localized and share_spent <= _TOO_LATE):
+            return False
+        return statistics.median(len(boxes) for boxes in self._boxes if boxes) <= MAX_PROPOSALS
 
     def update_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
         """Allow no change of images: boxes would have to be mirrored and turned, too, and the second stage is

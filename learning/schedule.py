@@ -115,11 +115,11 @@ class Learner(Protocol):
 
 @dataclass
 class _FullRate:
-    """What learning at the full rate has come to: the steps of the best F1 and of the last, how often in a
-    row that was good, and the best F1 of the resolution before, -1 at the first."""
+    """What learning at the full rate has come to: the step of the best F1, that of the last validation, how
+    often in a row it was good, and the best F1 of the resolution before, -1 at the first."""
 
     best_step: int = 0
-    last_step: int = 0
+    validated_step: int = 0
     good: int = 0
     coarse: float = -1.0
 
@@ -224,7 +224,7 @@ class TrainingSchedule:
             ):
                 continue
             evaluation = self._validate()
-            now.last_step = self.step
+            now.validated_step = self.step
             now.good = now.good + 1 if evaluation.f1 >= GOOD_F1 else 0
             if evaluation.f1 > self.best_f1 + MIN_IMPROVEMENT:
                 now.best_step = self.step
@@ -253,7 +253,7 @@ class TrainingSchedule:
                 now.coarse = max(now.coarse, 0.0)
             if over or self.ready_for_second_stage:
                 return
-        if self.step > now.last_step:
+        if self.step > now.validated_step:
             # Where time is short, most may have been learned since, and trainings are compared by this.
             self.best_f1 = max(self.best_f1, self._validate().f1)
 
