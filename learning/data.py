@@ -85,25 +85,31 @@ class Images:
         return canvas_tensor(image, self.canvas)
 
 
-def boxes_in_canvas(boxes: Sequence[Box], size: tuple[int, int], canvas: Canvas) -> tuple[Box, ...]:
-    """An image's boxes where they lie once the image is in the canvas; what lies outside it is cut off."""
+def boxes_inside(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[Box, ...]:
+    """What of these boxes lies inside an image of this width and height."""
     width, height = size
-    place = fit(width, height, canvas)
-    moved = []
+    cut = []
     for box in boxes:
         left, right = max(0.0, box.left), min(float(width), box.left + box.width)
         top, bottom = max(0.0, box.top), min(float(height), box.top + box.height)
         if right > left and bottom > top:
-            moved.append(
-                Box(
-                    box.label,
-                    left * place.scale + place.left,
-                    top * place.scale + place.top,
-                    (right - left) * place.scale,
-                    (bottom - top) * place.scale,
-                )
-            )
-    return tuple(moved)
+            cut.append(Box(box.label, left, top, right - left, bottom - top))
+    return tuple(cut)
+
+
+def boxes_in_canvas(boxes: Sequence[Box], size: tuple[int, int], canvas: Canvas) -> tuple[Box, ...]:
+    """The boxes of an image of this width and height where they lie once it is in the canvas."""
+    place = fit(*size, canvas)
+    return tuple(
+        Box(
+            box.label,
+            box.left * place.scale + place.left,
+            box.top * place.scale + place.top,
+            box.width * place.scale,
+            box.height * place.scale,
+        )
+        for box in boxes
+    )
 
 
 def multiple(length: float) -> int:

@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional
 
 from learning import augment
-from learning.data import boxes_in_canvas, canvas_tensor, multiple, normalised
+from learning.data import boxes_in_canvas, boxes_inside, canvas_tensor, multiple, normalised
 from learning.learner import ImageLearner
 from learning.metrics import measure
 from learning.network import Backbone, convolution, for_learning
@@ -120,7 +120,11 @@ def _last(outputs: int, bias: float) -> nn.Conv2d:
 
 
 class DetectorLearner(ImageLearner):
-    """What training needs to know of detection: the loss of a batch, the score of some images."""
+    """What training needs to know of detection: the loss of a batch, the score of some images.
+
+    Raises:
+        ValueError: every box lies beside its image.
+    """
 
     batch = _MAX_BATCH
     """Images of a batch; less where many labels or large images would take too much memory."""
@@ -134,12 +138,19 @@ class DetectorLearner(ImageLearner):
         weights: Path | None = None,
     ) -> None:
         super().__init__(examples, labels, device, _SIDES)
+        # Nothing can be seen of what lies beside an image.
+        self.examples = [
+            replace(example, boxes=boxes_inside(example.boxes, each))
+            for example, each in zip(examples, self._sizes, strict=True)
+        ]
         self.pretrained = weights is not None
-        shares = _box_shares(examples, self._sizes)
+        shares = _box_shares(self.examples, self._sizes)
+        if not shares:
+            raise ValueError("No box lies inside its image; boxes are in pixels of the upright image")
         quarters = statistics.quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
         usual, self._large = quarters[0], quarters[2]
         self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
-        self._use(min(self._largest, max(_SIDES[0], round(_first_side(examples, self._sizes, usual)))))
+        self._use(min(self._largest, max(_SIDES[0], round(_first_side(self.examples, self._sizes, usual)))))
         reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
         network = DetectorNetwork(len(labels), self.cell, reach, pretrained=self.pretrained)
         self.network: nn.Module = for_learning(network, device)

@@ -22,6 +22,7 @@ from torch import nn
 from learning import threads
 from learning.optimizer import Optimizer
 from learning.replicas import Replicas, parts
+from learning.symmetry import CHANGES
 from learning.types import Evaluation, Progress
 from learning.validation_split import Labelled
 from portable.images import Canvas
@@ -175,6 +176,8 @@ class TrainingSchedule:
         self._learned_seconds = 0.0
         self._started = time.monotonic()
         self.training, self.validation = learner.split_validation(self._random)
+        """What is learned from before the decay, and what validates that. Where there is little, both may
+        hold the same."""
         self._repeats = repeats(learner)
         self._queue: list[int] = []
         self._parts = parts(learner.batch, learner.device)
@@ -219,9 +222,7 @@ class TrainingSchedule:
             self._learn(min(1.0, (self.step + 1) / WARMUP_STEPS), pool)
             self.fraction = max(self.fraction, 0.75 * self._share_spent())
             self.report(f"step {self.step}")
-            if self.step % every or self._validation_seconds > MAX_VALIDATION_SHARE * (
-                self._learned_seconds + time.monotonic() - self._started
-            ):
+            if self.step % every or self._validation_seconds > MAX_VALIDATION_SHARE * self._seconds():
                 continue
             evaluation = self._validate()
             now.validated_step = self.step
@@ -255,15 +256,22 @@ class TrainingSchedule:
                 return
         if self.step > now.validated_step:
             # Where time is short, most may have been learned since, and trainings are compared by this.
-            self.best_f1 = max(self.best_f1, self._validate().f1)
+            self.best_f1 = max(self.best_f1, self._validate(short_of_time=True).f1)
 
-    def _validate(self) -> Evaluation:
+    def _validate(self, *, short_of_time: bool = False) -> Evaluation:
         began = time.monotonic()
         evaluation = self.learner.evaluate(self.averaged, self.validation)
         self._f1 = evaluation.f1
-        self.learner.update_symmetry(self.averaged, self.validation, evaluation.f1)
+        # Which the decay would lack: it shows the images several times more.
+        too_long = len(CHANGES) * (time.monotonic() - began) > MAX_VALIDATION_SHARE * self._seconds()
+        if not (short_of_time and too_long):
+            self.learner.update_symmetry(self.averaged, self.validation, evaluation.f1)
         self._validation_seconds += time.monotonic() - began
         return evaluation
+
+    def _seconds(self) -> float:
+        """How long the schedule has taken, not counting the time in which it was killed."""
+        return self._learned_seconds + time.monotonic() - self._started
 
     def _shown_enough(self, epochs: float) -> bool:
         return self.step >= MIN_STEPS and self.epoch >= epochs
@@ -272,7 +280,6 @@ class TrainingSchedule:
         """From now on learn from all images. The training is done to the share `end` after it."""
         self.averaged = copy.deepcopy(self.averaged)
         self._averages = []
-        self.training = list(range(len(self.learner)))
         self._queue = []
         wanted = min(self._decay_steps(), self.steps_left)
         rate = min(1.0, (self.step + 1) / WARMUP_STEPS)
@@ -297,7 +304,7 @@ class TrainingSchedule:
         """All that `load_state` needs to go on from here, exactly."""
         return {
             "plain": {name: getattr(self, name) for name in _PLAIN},
-            "learned_seconds": self._learned_seconds + time.monotonic() - self._started,
+            "learned_seconds": self._seconds(),
             "full_rate": asdict(self._full_rate),
             "falling": asdict(self._falling) if self._falling else None,
             "random": self._random.get_state(),
@@ -349,9 +356,10 @@ class TrainingSchedule:
 
     def _order(self) -> list[int]:
         """Every image that is learned from, those of rare labels more than once."""
-        wanted = torch.tensor([self._repeats[index] for index in self.training])
+        learned = range(len(self.learner)) if self._falling else self.training
+        wanted = torch.tensor([self._repeats[index] for index in learned])
         times = (wanted + torch.rand(len(wanted), generator=self._random)).floor().long()
-        indices = torch.tensor(self.training).repeat_interleave(times)
+        indices = torch.tensor(learned).repeat_interleave(times)
         order: list[int] = indices[torch.randperm(len(indices), generator=self._random)].tolist()
         return order
 

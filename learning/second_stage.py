@@ -132,9 +132,11 @@ class SecondStageLearner:
 
     Args:
         propose: what a detector sees in images, in pixels of their files.
-        validation: the examples which that detector has not learned from.
+        training: the examples which that detector has learned from.
+        validation: those that it was validated with; of few examples, the same ones.
         read_side: the longer side in pixels that `propose` needs of images.
         until: when to read no more images, of the monotonic clock; a few are read whatever the time.
+        images_read: how many to read instead, as before a kill.
         report: called again and again while images are read.
     """
 
@@ -146,10 +148,12 @@ class SecondStageLearner:
         examples: Sequence[Example],
         labels: tuple[str, ...],
         propose: Callable[[Sequence[Read]], Sequence[Sequence[Prediction]]],
+        training: Sequence[int],
         validation: Sequence[int],
         *,
         read_side: int,
         until: float,
+        images_read: int | None = None,
         report: Callable[[], None],
         device: torch.device,
         random: torch.Generator,
@@ -169,13 +173,15 @@ class SecondStageLearner:
         self._crops: list[torch.Tensor] = []
         self._example_of: list[int] = []
         self._proposed: list[_Proposed] = []
-        self._validation = set(validation)
+        self._training, self._validation = set(training), set(validation)
+        self._images_read = 0
         room = min(_MAX_CROPS, CACHE_BYTES // (3 * self._big**2))
         chosen = _interleaved(len(examples), self._validation, random)
         proposed = len(self._validation) + _MAX_PROPOSED_IMAGES
         with ThreadPoolExecutor(DECODERS) as pool:
             for start in range(0, len(chosen), DECODERS):
-                if len(self._crops) >= room or (start >= _MIN_IMAGES and time.monotonic() > until):
+                late = start >= _MIN_IMAGES and time.monotonic() > until
+                if len(self._crops) >= room or (late if images_read is None else start >= images_read):
                     break
                 chunk = chosen[start : start + DECODERS]
                 side = max(self.detail, read_side if start < proposed else 0)
@@ -185,6 +191,7 @@ class SecondStageLearner:
                 crops = pool.map(self._crop_image, chunk, shown, images, proposals)
                 for index, example, image_crops in zip(chunk, shown, crops, strict=True):
                     self._keep(index, example, image_crops)
+                self._images_read += len(chunk)
                 report()
 
     def __len__(self) -> int:
@@ -200,8 +207,8 @@ class SecondStageLearner:
         return False
 
     def state(self) -> dict[str, Any]:
-        """What `load_state` needs to go on from here, beside the network and the crops."""
-        return {"symmetry": self.symmetry.allowed}
+        """What a learner of as many images, and `load_state`, need to go on from here, beside the network."""
+        return {"symmetry": self.symmetry.allowed, "images_read": self._images_read}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
@@ -213,10 +220,14 @@ class SecondStageLearner:
         return set() if label is None else {label}
 
     def split_validation(self, random: torch.Generator) -> tuple[list[int], list[int]]:
-        """The crops of the images that the detector has learned from, and of its validation images."""
+        """The crops of the images that the detector has learned from, and of its validation images.
+
+        Where none of the former that were read shows an object, all are learned from.
+        """
         everything = range(len(self))
-        learned = [index for index in everything if self._example_of[index] not in self._validation]
-        return learned or list(everything), [i for i in everything if self._example_of[i] in self._validation]
+        learned = [index for index in everything if self._example_of[index] in self._training]
+        validation = [index for index in everything if self._example_of[index] in self._validation]
+        return learned if any(map(self.labels_of, learned)) else list(everything), validation
 
     def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
         """The second stage is the last one."""

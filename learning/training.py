@@ -62,8 +62,9 @@ def train(
     from these images.
 
     On processors of one kind, the same examples, seed and number of threads give the same model, as long as
-    time cuts nothing short: neither the schedule nor validation, which has its share. On a CUDA device the
-    last digits may differ.
+    time decides nothing: it may cut short the schedule, and validation, which has its share, and the second
+    stage of a pretrained detector begins after a share of the time. On a CUDA device the last digits may
+    differ.
 
     With a folder for `checkpoints`, what is learned is written down there every so many seconds. Called with
     the same arguments after a kill, the training goes on from the last checkpoint and comes to the same
@@ -197,13 +198,16 @@ def _with_second_stage(
     """The detector with a second stage, learned in what is left of the time, if that is better."""
     detector.forget_images()
     now = time.monotonic()
+    killed = (limits.state or {}).get("second")
     learner = SecondStageLearner(
         detector.examples,
         detector.labels,
         lambda images: detector.proposals(schedule.averaged, images),
+        schedule.training,
         schedule.validation,
         read_side=detector.read_side,
         until=now + READING_SHARE * (limits.ends - now),
+        images_read=killed["learner"]["images_read"] if killed else None,
         report=lambda: schedule.report("cropping boxes"),
         device=detector.device,
         random=limits.generator(),

@@ -253,7 +253,7 @@ def classified(proposals: Sequence[Proposal], scores: NDArray[Any]) -> list[Prop
     """The proposals with the labels that a second stage gives them, the surest first.
 
     A proposal's confidence becomes the geometric mean of how sure it is that there is something, and of how
-    sure the second stage is of what it is; what shows background sinks by that.
+    sure the second stage is of what it is; what shows background sinks by that, and is left out under 1 %.
 
     Args:
         scores: the second stage's (boxes, labels + 1), the last of background.
@@ -262,7 +262,8 @@ def classified(proposals: Sequence[Proposal], scores: NDArray[Any]) -> list[Prop
     for proposal, row in zip(proposals, scores[:, :-1].tolist(), strict=True):
         share = max(row)
         confidence = round(math.sqrt(proposal.confidence * 100 * share), 4)
-        labelled.append(Proposal(row.index(share), confidence, proposal.box))
+        if confidence >= MIN_CONFIDENCE:
+            labelled.append(Proposal(row.index(share), confidence, proposal.box))
     return sorted(labelled, key=lambda proposal: -proposal.confidence)
 
 

@@ -115,6 +115,17 @@ def test_larger_windows_of_few_images_make_smaller_batches_on_a_trunk_that_has_l
     assert DetectorLearner(examples, ("large", "small"), torch.device("cpu"), weights).batch == batch
 
 
+def test_what_lies_beside_an_image_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "square.png"
+    Image.new("RGB", (640, 640)).save(path)
+    boxes = (Box("a", -20, 600, 60, 60), Box("a", 9000, 0, 6000, 6000), Box("b", 0, 0, 640, 640))
+    learner = DetectorLearner([Example(path, boxes=boxes)], ("a", "b"), torch.device("cpu"))
+    assert learner.examples[0].boxes == (Box("a", 0, 600, 40, 40), Box("b", 0, 0, 640, 640))
+    assert learner.labels_of(0) == {"a", "b"}
+    with pytest.raises(ValueError, match="No box lies inside its image"):
+        DetectorLearner([Example(path, boxes=boxes[1:2])], ("a",), torch.device("cpu"))
+
+
 def showing(path: Path, boxes: int) -> DetectorLearner:
     """A learner of images with so many boxes each."""
     shown = tuple(Box("part", 16 * n, 0, 16, 16) for n in range(boxes))

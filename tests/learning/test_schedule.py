@@ -1,4 +1,4 @@
-"""How often the training schedule shows an image."""
+"""How often the training schedule shows an image, and how long it validates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from learning.schedule import MAX_REPEATS, repeats
+from learning.schedule import MAX_REPEATS, TrainingSchedule, repeats
+from learning.types import Evaluation
+from portable.images import Canvas
+
+import torch  # isort: skip - after the library, which sets how torch's threads wait
 
 
 class Labels:
@@ -28,3 +32,66 @@ def test_images_of_rare_labels_are_shown_more_often() -> None:
     assert shown[72:76] == [pytest.approx(3, abs=0.1)] * 4 or shown[72] > 2
     assert shown[76] == MAX_REPEATS
     assert shown[77] == 1.0
+
+
+class Slow:
+    """A learner on a clock of its own: a step takes a second, and a validation as long as is said."""
+
+    batch = 1
+    increases_resolution_early = False
+    canvas = Canvas(64, 64)
+    device = torch.device("cpu")
+
+    def __init__(self, seconds: float) -> None:
+        self.network: torch.nn.Module = torch.nn.Linear(1, 1)
+        self.now, self.looked = 0.0, 0
+        self._seconds = seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def __len__(self) -> int:
+        return 4
+
+    def labels_of(self, index: int) -> set[str]:
+        return {"a"}
+
+    def split_validation(self, random: torch.Generator) -> tuple[list[int], list[int]]:
+        return [0, 1, 2], [3]
+
+    def loss(self, network: torch.nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
+        self.now += 1.0
+        loss: torch.Tensor = network(torch.ones(1)).sum()
+        return loss
+
+    def evaluate(self, network: torch.nn.Module, indices: Sequence[int]) -> Evaluation:
+        self.now += self._seconds
+        return Evaluation(0.5, 0.5, 0.5, (), ())
+
+    def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
+        return False
+
+    def update_symmetry(self, network: torch.nn.Module, indices: Sequence[int], score: float) -> None:
+        self.looked += 1
+
+    def increase_resolution(self) -> bool:
+        return False
+
+    def state(self) -> dict[str, object]:
+        return {}
+
+    def load_state(self, state: dict[str, object]) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("seconds", "looked"), [(0.1, 1), (1.0, 0)])
+def test_how_images_may_be_turned_is_not_looked_at_where_the_decay_needs_the_time(
+    seconds: float, looked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
+    learner = Slow(seconds)
+    monkeypatch.setattr("learning.schedule.time", learner)
+    schedule = TrainingSchedule(learner, began=0.0, ends=1000.0, seed=1, progress=lambda _: None, max_steps=6)
+    schedule.run()
+    assert (schedule.step, schedule.best_f1, learner.looked) == (6, 0.5, looked)
+    assert (schedule.training, schedule.validation) == ([0, 1, 2], [3])

@@ -89,6 +89,17 @@ def test_a_second_stage_labels_the_boxes_and_drops_background() -> None:
     assert second.confidence == pytest.approx(20, abs=0.01)
 
 
+@pytest.mark.parametrize("scores", [[1e-7, 0.0, 1.0], [float("nan")] * 3])
+def test_what_shows_nothing_or_is_no_number_is_left_out(scores: list[float]) -> None:
+    class Network(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([scores]).log()
+
+    crops = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    proposals = [Prediction("", 10.0, Box("", 1, 2, 3, 4))]
+    assert second_stage.classify_proposals(Network(), ("jack", "queen"), proposals, crops) == ()
+
+
 def test_no_boxes_are_no_predictions() -> None:
     assert second_stage.classify_proposals(torch.nn.Identity(), ("a",), [], torch.zeros(0, 3, 8, 8)) == ()
 
@@ -133,17 +144,31 @@ def image(directory: Path) -> Path:
 class Reading:
     """A second stage's learner, and what it did until it had read its images."""
 
-    def __init__(self, path: Path, *, count: int, validation: Sequence[int], until: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        count: int,
+        validation: Sequence[int],
+        until: float,
+        training: Sequence[int] = (),
+        images_read: int | None = None,
+        empty: int = 0,
+        proposals: Sequence[Prediction] = (),
+    ) -> None:
         self.reports = 0
         self.proposed = 0
-        box = Box("a", 10, 10, 30, 30)
+        self._proposals = tuple(proposals)
+        shown = Example(path, boxes=(Box("a", 10, 10, 30, 30),))
         self.learner = second_stage.SecondStageLearner(
-            [Example(path, boxes=(box,))] * count,
+            [shown] * (count - empty) + [Example(path)] * empty,
             ("a", "b"),
             self._propose,
+            training or [index for index in range(count) if index not in validation],
             validation,
             read_side=64,
             until=until,
+            images_read=images_read,
             report=self._report,
             device=torch.device("cpu"),
             random=seeded(1),
@@ -152,7 +177,7 @@ class Reading:
 
     def _propose(self, images: Sequence[second_stage.Read]) -> list[tuple[Prediction, ...]]:
         self.proposed += len(images)
-        return [()] * len(images)
+        return [self._proposals] * len(images)
 
     def _report(self) -> None:
         self.reports += 1
@@ -166,6 +191,41 @@ def test_reading_for_the_second_stage_ends_with_its_time(tmp_path: Path) -> None
     in_time = Reading(path, count=60, validation=range(12), until=float("inf"))
     assert (len(in_time.training), len(in_time.validation)) == (48, 12)
     assert in_time.reports == 60 / data.DECODERS
+
+
+def test_as_many_images_are_read_as_before_a_kill(tmp_path: Path) -> None:
+    """Else the crops would be others than those that the schedule goes on with."""
+    path = image(tmp_path)
+    before = Reading(path, count=60, validation=range(12), until=float("inf")).learner.state()
+    again = Reading(path, count=60, validation=range(12), until=0.0, images_read=before["images_read"])
+    assert len(again.learner) == 60
+    late = Reading(path, count=60, validation=range(12), until=0.0).learner.state()
+    again = Reading(path, count=60, validation=range(12), until=1e9, images_read=late["images_read"])
+    assert len(again.learner) == 16
+
+
+def test_the_images_of_a_few_are_learned_from_and_validated_with(tmp_path: Path) -> None:
+    """Too few to hold any back: those that were not validated with show nothing, or other labels."""
+    seen = Prediction("", 50.0, Box("", 60, 60, 20, 20))
+    few = Reading(
+        image(tmp_path),
+        count=19,
+        empty=1,
+        training=range(19),
+        validation=range(18),
+        until=1e9,
+        proposals=[seen],
+    )
+    shown = [few.learner.labels_of(index) for index in few.training]
+    assert shown.count({"a"}) == 18 and set() in shown
+    assert set(few.validation) <= set(few.training)
+
+
+def test_background_alone_is_not_learned_from(tmp_path: Path) -> None:
+    """Where time was too short to read more."""
+    seen = Prediction("", 50.0, Box("", 60, 60, 20, 20))
+    short = Reading(image(tmp_path), count=24, empty=20, validation=range(4), until=1e9, proposals=[seen])
+    assert [short.learner.labels_of(index) for index in short.training].count({"a"}) == 4
 
 
 def test_only_some_images_are_searched_for_wrong_proposals(

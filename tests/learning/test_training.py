@@ -306,6 +306,8 @@ def test_a_detector_that_confuses_labels_takes_a_second_stage(
     with pytest.raises(KilledError):
         learned(kill)
     killed = len(progress)
+    # As many images are read again, however little time is left.
+    monkeypatch.setattr("learning.training.READING_SHARE", 0.0)
     model = learned(progress.append)
     assert model.facts.second_stage is not None
     fractions = [state.fraction for state in progress[killed:]]
