@@ -360,12 +360,10 @@ def list_label_issues(caller: Caller, options: LabelIssueOptions) -> responses.L
     from lambdas.domain.console import label_issues
 
     s = services()
-    issues = label_issues.open_issues(_issues_of(options.version), s.reviews, s.catalogue)
-    listed = issues.kept if options.kept else [(issue, None) for issue in issues.issues]
-    page = listed[options.offset : options.offset + PAGE]
-    return evaluation_documents.label_issues(
-        issues, page, len(listed), next_offset=_next(options.offset, len(listed))
-    )
+    known = _issues_of(options.version)
+    issues = label_issues.open_issues(known, s.reviews, s.catalogue, after=options.after)
+    listed = issues.kept if options.kept else issues.issues
+    return evaluation_documents.label_issues(issues, listed, PAGE)
 
 
 @app.put("/api/label-issues/{issue}")
@@ -396,10 +394,11 @@ def answer_label_issue(caller: Caller, issue: str, body: IssueAnswerRequest) -> 
 
 @app.delete("/api/label-issues/{issue}")
 def take_back_issue_answer(caller: Caller, issue: str) -> None:
-    """Take an answer back; a label that was mended is given back."""
+    """Take an answer back, as an administrator anyone's; a label that was mended is given back."""
     from lambdas.domain.review.desk import issue_answers
 
-    issue_answers.take_back(services().reviews, services().catalogue, issue, caller.name, present_names())
+    s, anyones = services(), ADMINISTRATORS in caller.groups
+    issue_answers.take_back(s.reviews, s.catalogue, issue, caller.name, present_names(), anyones=anyones)
 
 
 @app.get("/api/costs")

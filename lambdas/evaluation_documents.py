@@ -177,22 +177,19 @@ def comparison(
 
 
 def label_issues(
-    issues: OpenIssues,
-    page: Sequence[tuple[LabelIssue, IssueAnswer | None]],
-    total: int,
-    *,
-    next_offset: int | None,
+    issues: OpenIssues, listed: Sequence[tuple[LabelIssue, IssueAnswer | None]], count: int
 ) -> responses.LabelIssues:
-    """A page of the label issues of a version, each with what somebody has decided about it before."""
+    """The first so many label issues of a version, each with what somebody has decided about it before."""
+    page = listed[:count]
     return responses.LabelIssues(
         version=issues.version,
         issues=[_label_issue(one, decision) for one, decision in page],
-        total=total,
+        total=len(listed),
         answered=issues.answered,
         kept=len(issues.kept),
         training_images=issues.images.get("TRAIN", 0),
         test_images=issues.images.get("TEST", 0),
-        next=next_offset,
+        next=page[-1][0].id if len(listed) > count else None,
     )
 
 

@@ -188,7 +188,7 @@ export interface paths {
   "/api/label-issues/{issue}": {
     /** Answer whether a label that a version contradicts is wrong; it is mended then. */
     put: operations["answer_label_issue"];
-    /** Take an answer back; a label that was mended is given back. */
+    /** Take an answer back, as an administrator anyone's; a label that was mended is given back. */
     delete: operations["take_back_issue_answer"];
   };
   "/api/costs": {
@@ -1286,6 +1286,7 @@ export interface components {
     LabelIssues: {
       version: string;
       issues: components["schemas"]["LabelIssue"][];
+      /** @description How many there are after `after`; 200 are counted at most. */
       total: number;
       /** @description Label issues of the version that somebody has answered. */
       answered: number;
@@ -1294,8 +1295,8 @@ export interface components {
       /** @description Training images that were looked at. */
       training_images: number;
       test_images: number;
-      /** @description The offset of the next page; null after the last. */
-      next: number | null;
+      /** @description The id that the next page follows, as its `after`; null after the last. */
+      next: string | null;
     };
     /**
      * LabelScore
@@ -3308,7 +3309,7 @@ export interface operations {
     parameters: {
       query?: {
         version?: string;
-        offset?: number;
+        after?: string;
         kept?: boolean;
       };
     };
@@ -3354,7 +3355,7 @@ export interface operations {
       };
     };
   };
-  /** Take an answer back; a label that was mended is given back. */
+  /** Take an answer back, as an administrator anyone's; a label that was mended is given back. */
   take_back_issue_answer: {
     parameters: {
       path: {

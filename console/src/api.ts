@@ -149,6 +149,10 @@ async function send(method: string, path: string, body: unknown, renewed: boolea
   return response
 }
 
+/** After so many the connection is taken for lost: API Gateway answers within 30 s, and what waits in turn goes on.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html */
+const MAX_SECONDS = 60
+
 async function sendOnce(method: string, path: string, body: unknown, renewed: boolean): Promise<Response> {
   const token = await accessToken(renewed).catch(unreachable)
   const headers: Record<string, string> = { Authorization: `Bearer ${token}` }
@@ -159,6 +163,7 @@ async function sendOnce(method: string, path: string, body: unknown, renewed: bo
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: 'no-store',
+      signal: AbortSignal.timeout(MAX_SECONDS * 1000),
     })
   } catch {
     throw new OfflineError()
@@ -252,8 +257,8 @@ export const getEvaluatedImage = (version: string, image: string, query: URLSear
 export const getComparison = (version: string, query: URLSearchParams) =>
   call<VersionComparison>('GET', `/versions/${id(version)}/comparison?${query.toString()}`)
 /** Label issues of a version; of the newest that was evaluated, if none is named. */
-export const getLabelIssues = (version: string, offset: number, kept = false) =>
-  call<LabelIssues>('GET', `/label-issues?${new URLSearchParams({ version, offset: String(offset), kept: String(kept) }).toString()}`)
+export const getLabelIssues = (version: string, after: string, kept: boolean) =>
+  call<LabelIssues>('GET', `/label-issues?${new URLSearchParams({ version, after, kept: String(kept) }).toString()}`)
 export const answerLabelIssue = (issue: string, version: string, verdict: 'accepted' | 'rejected') =>
   call<Schemas['IssueAnswer']>('PUT', `/label-issues/${id(issue)}`, { version, verdict })
 export const takeBackAnswer = (issue: string) => call<void>('DELETE', `/label-issues/${id(issue)}`)

@@ -109,11 +109,14 @@ describe('the wall', () => {
   })
   it('selects a range with Shift, and takes one back', () => {
     const images = lines(0, 6)
-    const one = selectedAfter(new Map(), images, 1, null, false)
-    const range = selectedAfter(one, images, 4, 1, true)
+    const [, first, , , clicked] = images.map(({ image }) => image)
+    const one = selectedAfter(new Map(), images, 1, '')
+    const range = selectedAfter(one, images, 4, first ?? '')
     expect([...range.values()].map(({ name }) => name)).toEqual(['1.jpg', '2.jpg', '3.jpg', '4.jpg'])
-    expect(selectedAfter(range, images, 2, 4, false).size).toBe(3)
-    expect(selectedAfter(range, images, 9, 4, true)).toBe(range)
+    expect(selectedAfter(range, images, 2, '').size).toBe(3)
+    expect(selectedAfter(range, images, 9, clicked ?? '')).toBe(range)
+    // Clicked under another filter, whose images are not on the wall any more.
+    expect([...selectedAfter(new Map(), images, 3, line(99).image).values()].map(({ name }) => name)).toEqual(['3.jpg'])
   })
 })
 
@@ -126,6 +129,12 @@ describe('changes of several', () => {
     })
     expect(sizes).toEqual([100, 100, 50])
     expect(outcomeText(outcome, 'excluded')).toBe('247 images excluded; 3 images not: ann changed it.')
+  })
+  it('that end in an error say what is changed already', async () => {
+    const outcome = await inParts(lines(0, 250), (part) =>
+      part[0]?.name === '200.jpg' ? Promise.reject(new Error('no connection')) : Promise.resolve({ images: part, problems: [] }),
+    )
+    expect([outcome.images.length, outcome.error]).toEqual([200, new Error('no connection')])
   })
   it('offer the labels that most images have first', () => {
     expect(labelsOf([line(1, ['a', 'b']), line(2, ['b'])])).toEqual(['b', 'a'])

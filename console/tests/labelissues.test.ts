@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
-import type { LabelIssue } from '../src/api'
-import { backTo, drawnOf, offsetOf, passed, putBack, questionOf, withPage, type Progress } from '../src/labelissues/questions'
+import { ApiError, OfflineError, type LabelIssue } from '../src/api'
+import { afterError, backTo, drawnOf, passed, passedBy, putBack, questionOf, withPage, type Progress } from '../src/labelissues/questions'
 import { inTurn, sendInTurn } from '../src/labelissues/turns'
 
 const issue = (rest: Partial<LabelIssue>): LabelIssue => ({
@@ -37,23 +37,22 @@ describe('a question', () => {
 })
 
 describe('going through them', () => {
-  const begun: Progress = { issues: [issue({}), issue({ id: 'b' })], at: 0, answered: [], next: 2 }
+  const begun: Progress = { issues: [issue({}), issue({ id: 'b' })], at: 0, answered: [], next: 'b' }
   test('an answer can be taken back, past what was skipped', () => {
     const skipped = passed(passed(begun, true), false)
     expect(skipped).toMatchObject({ at: 2, answered: ['a'] })
-    expect(backTo(skipped)).toMatchObject({ at: 0, answered: [], next: 2 })
+    expect(backTo(skipped)).toMatchObject({ at: 0, answered: [], next: 'b' })
   })
   test('ends after the last one', () => {
     expect(passed({ ...begun, at: 2 }, false).at).toBe(2)
     expect(backTo(begun)).toBeNull()
   })
-  test('the next page is asked for by what is still open, however many were answered before', () => {
-    const page = { version: 'v7', issues: [issue({ id: 'b' }), issue({ id: 'c' })], total: 3, answered: 1, kept: 0, training_images: 0, test_images: 9, next: 2 }
-    const loaded = withPage(passed(begun, true), page, 1)
+  test('the next page follows, without what is there already', () => {
+    const page = { version: 'v7', issues: [issue({ id: 'b' }), issue({ id: 'c' })], total: 3, answered: 1, kept: 0, training_images: 0, test_images: 9, next: 'c' }
+    const loaded = withPage(passed(begun, true), page)
     expect(loaded.issues.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
-    expect(loaded.next).toBe(3)
-    expect([offsetOf(3, 1), offsetOf(3, 3), offsetOf(3, 4)]).toEqual([2, 0, 0])
-    expect(withPage(loaded, { ...page, next: null }, 1).next).toBeNull()
+    expect(loaded).toMatchObject({ at: 1, answered: ['a'], next: 'c' })
+    expect(withPage(loaded, { ...page, next: null }).next).toBeNull()
   })
   const three: Progress = { ...begun, issues: ['a', 'b', 'c'].map((id) => issue({ id })) }
   const ids = ({ issues }: Progress) => issues.map(({ id }) => id).join('')
@@ -73,6 +72,17 @@ describe('going through them', () => {
   test('one that is at hand again stays there', () => {
     const back = backTo(passed(three, true)) ?? begun
     expect(putBack(back, 'a')).toEqual(back)
+  })
+  test('one that nobody can answer any more is passed by, and is not what is taken back next', () => {
+    expect(passedBy(passed(passed(three, true), true), 'b')).toMatchObject({ at: 2, answered: ['a'] })
+  })
+  test('what has become of an answer is told by its error', () => {
+    const status = (code: number) => afterError(new ApiError(code, 'x', 'x'))
+    expect([401, 403, 422, 429].map(status)).toEqual(['open', 'open', 'open', 'open'])
+    expect([404, 409].map(status)).toEqual(['closed', 'closed'])
+    expect([500, 503].map(status)).toEqual(['unknown', 'unknown'])
+    expect(afterError(new OfflineError())).toBe('unknown')
+    expect(afterError(new Error('signed out before it was sent'))).toBe('open')
   })
   test('answers are sent in their order, each after the one before it has ended', async () => {
     const listeners = { addEventListener: vi.fn(), removeEventListener: vi.fn() }

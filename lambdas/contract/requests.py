@@ -234,7 +234,7 @@ class LabelIssueOptions(Request):
     version: Annotated[
         str, Meta(description="That contradicts the labels. Else the newest version that was evaluated.")
     ] = ""
-    offset: Annotated[int, Meta(ge=0, description="How many to pass over.")] = 0
+    after: Annotated[str, Meta(description="The id of the last one of the page before.")] = ""
     kept: Annotated[
         bool, Meta(description="Instead those about labels that somebody has decided about before.")
     ] = False

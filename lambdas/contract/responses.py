@@ -1113,14 +1113,17 @@ class LabelIssues(Response):
 
     version: str
     issues: list[LabelIssue]
-    total: int
+    total: Annotated[int, Meta(description="How many there are after `after`; 200 are counted at most.")]
     answered: Annotated[int, Meta(description="Label issues of the version that somebody has answered.")]
     kept: Annotated[
         int, Meta(description="Label issues about labels that somebody has decided about before.")
     ]
     training_images: Annotated[int, Meta(description="Training images that were looked at.")]
     test_images: int
-    next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
+    next: Annotated[
+        str | None,
+        Meta(description="The id that the next page follows, as its `after`; null after the last."),
+    ]
 
 
 class IssueAnswer(Response):

@@ -198,6 +198,73 @@ def test_a_label_that_was_kept_is_not_asked_about_when_another_version_contradic
     assert boxes(deployment, image)[0].label == "dog"
 
 
+def several(deployment: ConsoleDeployment, count: int) -> list[str]:
+    """Test images that v1 contradicts as it does `image`."""
+    images = [deployment.world.image(f"tested-{number}", boxes=LABELLED) for number in range(count)]
+    deployment.evaluation("v1", *(evaluated_line(f"images/{sha256}.jpg") for sha256 in images))
+    return images
+
+
+def test_a_page_follows_what_was_shown_whatever_became_of_that(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others answer, and images are withdrawn, between two pages: none that comes after is passed over."""
+    monkeypatch.setattr("lambdas.console.PAGE", 2)
+    several(deployment, 5)
+    first = listed(gateway)
+    shown = [issue["id"] for issue in first["issues"]]
+    assert (len(shown), first["total"], first["next"]) == (2, 5, shown[-1])
+    answer(gateway, shown[0])
+    answer(gateway, shown[1], "rejected")
+    later: list[str] = []
+    after = first["next"]
+    while after is not None:
+        page = gateway.ask(f"GET /api/label-issues?version=v1&after={after}").document
+        later += [issue["id"] for issue in page["issues"]]
+        after = page["next"]
+    assert len({*shown, *later}) == 5 == len(shown) + len(later)
+    every = gateway.ask("GET /api/label-issues?version=v1&after=unknown").document
+    assert (every["total"], every["answered"]) == (3, 2)
+
+
+def test_what_holds_no_longer_does_not_hide_what_comes_after(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdas.domain.console.label_issues.MAX_SHOWN", 2)
+    images = several(deployment, 5)
+    names = {sha256: f"tested-{number}" for number, sha256 in enumerate(images)}
+    in_order = [issue["image"]["image"] for issue in everything(gateway)]
+    for sha256 in in_order[:3]:
+        deployment.world.image(names[sha256], boxes=LABELLED, status="excluded")
+    assert [issue["image"]["image"] for issue in everything(gateway)] == in_order[3:]
+
+
+def everything(gateway: Gateway) -> list[Any]:
+    """All that is listed, page by page."""
+    issues: list[Any] = []
+    while page := gateway.ask(
+        f"GET /api/label-issues?version=v1&after={issues[-1]['id'] if issues else ''}"
+    ).document["issues"]:
+        issues += page
+    return issues
+
+
+def test_a_label_that_was_kept_leaves_the_other_label_issues_of_its_image(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    """And stays among those that were kept once another label of the image is mended."""
+    cow = Box(**{**BOX, "label": "cow"})
+    sha256 = deployment.world.image("tested", boxes=(*LABELLED, cow))
+    deployment.evaluation("v1", evaluated_line(f"images/{sha256}.jpg", truths=("cat", "cow")))
+    first, second = sorted(listed(gateway)["issues"], key=lambda one: one["issue_type"], reverse=True)
+    answer(gateway, second["id"], "rejected")
+    deployment.world.version("v9", f1=0.9, state="trained")
+    keep(deployment, "v9")
+    answer(gateway, first["id"], version="v9")
+    shown = gateway.ask("GET /api/label-issues?version=v9&kept=true").document
+    assert [issue["id"] for issue in shown["issues"]] == [second["id"]]
+
+
 def test_without_an_evaluation_there_is_a_sentence(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     for version in deployment.world.fake.versions.values():
         version.pop("TestingDataResult", None)

@@ -166,6 +166,22 @@ def test_what_was_changed_since_is_not_given_back(reviews: Reviews) -> None:
         issue_answers.take_back(reviews.table, world.catalogue, "another", "rita", {})
 
 
+@pytest.mark.parametrize("verdict", ["accepted", "rejected"])
+def test_nobody_takes_back_what_somebody_else_has_answered(verdict: Verdict, reviews: Reviews) -> None:
+    """Of two who gave the same answer the second is told that it is kept; it is the first one's."""
+    sha256 = reviews.world.image("a", boxes=(CAT,))
+    first = answer(reviews, given(sha256, CAT, DOG, verdict))
+    assert answer(reviews, replace(given(sha256, CAT, DOG, verdict), by="ann")) == first
+    before = image(reviews, sha256)
+    with pytest.raises(ApiError, match="rita had answered before you") as refused:
+        issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "ann", {})
+    assert refused.value.status == 409
+    assert issue_answers.answers(reviews.table) == {"issue": first}
+    assert image(reviews, sha256) == before
+    issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "ann", {}, anyones=True)
+    assert issue_answers.answers(reviews.table) == {}
+
+
 def test_a_box_that_cannot_be_on_the_image_is_refused(reviews: Reviews) -> None:
     sha256 = reviews.world.image("a", boxes=(CAT,))
     with pytest.raises(ApiError) as refused:

@@ -159,14 +159,26 @@ def test_the_next_label_is_there_before_the_answer_has_arrived(site: Site) -> No
 
 
 def test_an_answer_that_is_refused_is_asked_for_again(site: Site) -> None:
+    """Unless nobody can give it any more."""
     page = site.page("label-issues")
-    error = {
-        "error": {"code": "conflict", "message": "image is labelled otherwise by now; nothing is changed"}
-    }
-    page.route("**/api/label-issues/*", lambda route: route.fulfill(status=409, json=error))
-    page.get_by_role("button", name="It is cone").click()
-    expect(page.get_by_text("labelled otherwise by now")).to_be_visible()
+    answers: list[str] = []
+    status, message = 403, "reviewers alone answer"
+
+    def refuse(route: Route) -> None:
+        answers.append(route.request.url)
+        route.fulfill(status=status, json={"error": {"code": "conflict", "message": message}})
+
+    page.route("**/api/label-issues/*", refuse)
+    # The second click of two finds the next label, which nobody has looked at.
+    page.get_by_role("button", name="It is cone").dblclick()
+    expect(page.get_by_text("reviewers alone answer")).to_be_visible()
     question = page.get_by_role("heading", level=2)
     expect(question).to_have_text("Nothing is labelled there. v7 sees cone at 89 %.")
+    assert len(answers) == 1
     page.keyboard.press("s")
     expect(page.get_by_role("button", name="It is cone")).to_be_visible()
+    status, message = 409, "the image is labelled otherwise by now"
+    page.keyboard.press("a")
+    expect(page.get_by_text("labelled otherwise by now")).to_be_visible()
+    expect(page.get_by_text("3 of 8")).to_be_visible()
+    expect(page.get_by_role("button", name="Take back")).to_be_disabled()

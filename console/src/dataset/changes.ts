@@ -3,18 +3,27 @@ import type { ChangedImages, ImageLine, SeenImage } from '../api'
 
 const AT_ONCE = 100
 
+/** What became of the images that were asked for, and the error that has ended it before all were; null if there was none. */
+export interface Outcome extends ChangedImages {
+  error: unknown
+}
+
 /** Changes a hundred after the other; `progress` is called with how many are done. */
 export async function inParts<Image>(
   images: Image[],
   change: (part: Image[]) => Promise<ChangedImages>,
   progress: (done: number) => void = () => undefined,
-): Promise<ChangedImages> {
-  const all: ChangedImages = { images: [], problems: [] }
-  for (let begin = 0; begin < images.length; begin += AT_ONCE) {
-    const part = await change(images.slice(begin, begin + AT_ONCE))
-    all.images.push(...part.images)
-    all.problems.push(...part.problems)
-    progress(Math.min(images.length, begin + AT_ONCE))
+): Promise<Outcome> {
+  const all: Outcome = { images: [], problems: [], error: null }
+  try {
+    for (let begin = 0; begin < images.length; begin += AT_ONCE) {
+      const part = await change(images.slice(begin, begin + AT_ONCE))
+      all.images.push(...part.images)
+      all.problems.push(...part.problems)
+      progress(Math.min(images.length, begin + AT_ONCE))
+    }
+  } catch (error) {
+    all.error = error
   }
   return all
 }

@@ -58,13 +58,16 @@ function Wall() {
   const [size, setSize] = useState({ width: 0, top: 0, height: window.innerHeight })
   const [focused, setFocused] = useState(0)
   const moving = useRef(false)
-  const last = useRef<number | null>(null)
+  /** The image that was clicked last. */
+  const last = useRef('')
   const { images } = wall.loaded.value
   const grid = useMemo(() => gridOf(size.width), [size.width])
   const rows = useRef(noRows)
   const [, addRow] = useReducer((added: number) => added + 1, 0)
   rows.current = rowsInPage(grid, images.length, size.top, size.height, rows.current)
   const shown = shownOf(grid, images.length, rows.current)
+  // The tab key leads to one thumbnail, which has to be in the page.
+  const reached = focused >= shown.from && focused < shown.to ? focused : shown.from
 
   useLayoutEffect(() => {
     const measure = () => {
@@ -124,8 +127,9 @@ function Wall() {
   }
   // The same at each rendering, so that cells that stay are not rendered again.
   const toggle = useCallback((at: number, isRange: boolean) => {
-    wall.selected.value = wall.selectedAfter(wall.selected.value, wall.loaded.value.images, at, last.current, isRange)
-    last.current = at
+    const { images } = wall.loaded.value
+    wall.selected.value = wall.selectedAfter(wall.selected.value, images, at, isRange ? last.current : '')
+    last.current = images[at]?.image ?? ''
   }, [])
 
   return (
@@ -138,7 +142,7 @@ function Wall() {
               key={image.image}
               image={image}
               at={shown.from + i}
-              focused={focused === shown.from + i}
+              focused={reached === shown.from + i}
               onFocus={setFocused}
               onToggle={toggle}
             />
@@ -271,15 +275,14 @@ function SelectionBar() {
     setDialog('')
     setProgress(`0 of ${number(of.length)}`)
     inParts(of, change, (count) => setProgress(`${number(count)} of ${number(of.length)}`))
-      .then(
-        (outcome) => {
-          wall.update(outcome.images)
-          const left = new Set(outcome.problems.map(({ image }) => image))
-          wall.selected.value = new Map([...wall.selected.value].filter(([id]) => left.has(id)))
-          toast(outcomeText(outcome, done), outcome.problems.length > 0 ? 'bad' : 'info')
-        },
-        (error: unknown) => toast(problem(error), 'bad'),
-      )
+      .then((outcome) => {
+        wall.update(outcome.images)
+        // What was not changed, or was selected meanwhile, stays selected.
+        const changed = new Set(outcome.images.map(({ image }) => image))
+        wall.selected.value = new Map([...wall.selected.value].filter(([id]) => !changed.has(id)))
+        const words = [outcomeText(outcome, done), ...(outcome.error ? [problem(outcome.error)] : [])]
+        toast(words.join(' '), outcome.error || outcome.problems.length > 0 ? 'bad' : 'info')
+      })
       .finally(() => setProgress(''))
   }
   const excluded = images.filter(({ status }) => status === 'excluded')

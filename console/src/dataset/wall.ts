@@ -121,20 +121,20 @@ export function loadAhead(image: string): void {
   if (at >= 0 && at >= images.length - 5) void more()
 }
 
-/** The selection after a click on an image: with Shift, all from the one that was clicked before. */
+/** The selection after a click on an image; all from another one on, if that is named and on the wall. */
 export function selectedAfter(
   before: ReadonlyMap<string, ImageLine>,
   images: ImageLine[],
   at: number,
-  last: number | null,
-  isRange: boolean,
+  from: string,
 ): ReadonlyMap<string, ImageLine> {
   const after = new Map(before)
   const clicked = images[at]
   if (!clicked) return before
   const on = !before.has(clicked.image)
-  const [from, to] = isRange && last !== null ? [Math.min(at, last), Math.max(at, last)] : [at, at]
-  for (const image of images.slice(from, to + 1)) {
+  const other = images.findIndex(({ image }) => image === from)
+  const [first, last] = other < 0 ? [at, at] : [Math.min(at, other), Math.max(at, other)]
+  for (const image of images.slice(first, last + 1)) {
     if (on) after.set(image.image, image)
     else after.delete(image.image)
   }

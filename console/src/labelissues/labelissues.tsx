@@ -6,9 +6,10 @@ import '../evaluation/evaluation.css'
 import { Link, search } from '../router'
 import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { Button, EmptyState, number, PageHeader, toast, when } from '../ui'
+import { me } from '../session'
+import { Button, EmptyState, number, PageHeader, Spinner, toast, when } from '../ui'
 import { shortName } from '../versions/compare'
-import { backTo, drawnOf, offsetOf, passed, putBack, questionOf, withPage, type Progress, type Verdict } from './questions'
+import { afterError, backTo, drawnOf, passed, passedBy, putBack, questionOf, withPage, type Progress, type Verdict } from './questions'
 import { inTurn, sendInTurn } from './turns'
 import './labelissues.css'
 
@@ -19,7 +20,7 @@ export default function WrongLabels() {
   const wanted = new URLSearchParams(search.value)
   const version = wanted.get('version') ?? ''
   const kept = wanted.get('kept') === 'true'
-  const loaded = useLoaded(() => inTurn(() => getLabelIssues(version, 0, kept)), `${version} ${kept}`)
+  const loaded = useLoaded(() => inTurn(() => getLabelIssues(version, '', kept)), `${version} ${kept}`)
   return (
     <div class="page">
       <PageHeader
@@ -52,23 +53,26 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
   /** While an answer is taken back, none is given. */
   const [busy, setBusy] = useState(false)
   const loading = useRef(false)
-  /** Ids of those whose answers of this visit the API has. */
-  const arrived = useRef(new Set<string>())
+  /** What went wrong when the next page was loaded. */
+  const [trouble, setTrouble] = useState('')
+  /** Ids of those whose answers of this visit the API has, or may have. */
+  const sent = useRef(new Set<string>())
   const { issues, at, answered, next } = progress
   const issue = issues[at]
 
-  useEffect(() => {
+  function loadNext() {
     if (next === null || loading.current || at < issues.length - AHEAD) return
     loading.current = true
-    // After the answers that are on their way, as the API counts those that are open.
-    inTurn(async () => {
-      const count = arrived.current.size
-      const page = await getLabelIssues(first.version, offsetOf(next, count), kept)
-      setProgress((before) => withPage(before, page, count))
-    })
-      .catch((error: unknown) => toast(problem(error), 'bad'))
+    setTrouble('')
+    // After the answers that are on their way: they change the labels of images that are to come.
+    inTurn(() => getLabelIssues(first.version, next, kept))
       .finally(() => (loading.current = false))
-  }, [at])
+      .then(
+        (page) => setProgress((before) => withPage(before, page)),
+        (error: unknown) => setTrouble(problem(error)),
+      )
+  }
+  useEffect(loadNext, [at, next])
   const following = issues[at + 1]?.image.url
   useEffect(() => {
     if (following) new Image().src = following
@@ -77,13 +81,29 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
   /** Shows the next one at once; an answer that is not kept is asked for again. */
   function answer(verdict: Verdict) {
     if (!issue || busy) return
+    const { id } = issue
     setProgress((before) => passed(before, true))
-    sendInTurn(async () => {
-      await answerLabelIssue(issue.id, first.version, verdict)
-      arrived.current.add(issue.id)
-    }).catch((error: unknown) => {
-      setProgress((before) => putBack(before, issue.id))
-      toast(`An answer was not kept, and is asked for again: ${problem(error)}`, 'bad')
+    void sendInTurn(async () => {
+      const mayBeKept = sent.current.has(id)
+      sent.current.add(id)
+      try {
+        const { by } = await answerLabelIssue(id, first.version, verdict)
+        if (by === me.value?.name) return
+        sent.current.delete(id)
+        setProgress((before) => passedBy(before, id))
+        toast(`${by} had answered the same before.`)
+      } catch (error: unknown) {
+        const after = afterError(error)
+        if (after !== 'unknown' && !mayBeKept) sent.current.delete(id)
+        if (after !== 'closed') {
+          setProgress((before) => putBack(before, id))
+          toast(`An answer was not kept, and is asked for again: ${problem(error)}`, 'bad')
+          return
+        }
+        // Of an earlier one nothing was heard: that is there to be taken back.
+        if (!mayBeKept) setProgress((before) => passedBy(before, id))
+        toast(`An answer was not kept: ${problem(error)}`, 'bad')
+      }
     })
   }
 
@@ -94,13 +114,14 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
     setBusy(true)
     setProgress(before)
     sendInTurn(async () => {
-      if (!arrived.current.has(id)) return
+      if (!sent.current.has(id)) return
       await takeBackAnswer(id)
-      arrived.current.delete(id)
+      sent.current.delete(id)
       toast('Your answer is taken back.')
     })
       .catch((error: unknown) => {
-        setProgress((now) => ({ ...now, answered: [...now.answered, id] }))
+        if (afterError(error) === 'closed') sent.current.delete(id)
+        else setProgress((now) => ({ ...now, answered: [...now.answered, id] }))
         toast(problem(error), 'bad')
       })
       .finally(() => setBusy(false))
@@ -109,6 +130,8 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
   // Before the next key: an effect after the picture is drawn would let a fast one act on the issue before.
   useLayoutEffect(() => {
     function press(event: KeyboardEvent) {
+      // Of a key that is held down not the button that has the focus either: each time it is another label's.
+      if (event.repeat && event.key === 'Enter') event.preventDefault()
       if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
       const act = { a: () => answer('accepted'), r: () => answer('rejected'), z: takeBack, s: () => setProgress(passed(progress, false)) }[event.key.toLowerCase()]
       if (act) {
@@ -125,6 +148,14 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
       Take back
     </Button>
   )
+  if (!issue && next !== null)
+    return trouble ? (
+      <EmptyState title="Loading failed" action={<Button onClick={loadNext}>Try again</Button>}>
+        {trouble}
+      </EmptyState>
+    ) : (
+      <Spinner label="Loading more of what is contradicted" />
+    )
   if (!issue)
     return (
       <>
@@ -152,6 +183,11 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
       </p>
     </section>
   )
+}
+
+/** Acts on the first click of several that follow at once: by the second the next label is there, which nobody has looked at. */
+const once = (act: () => void) => (event: MouseEvent) => {
+  if (event.detail < 2) act()
 }
 
 interface OneProps {
@@ -186,10 +222,10 @@ function One({ issue, version, busy, onAnswer }: OneProps) {
           </p>
         )}
         <p class="row">
-          <Button kind={issue.mistakenness < 0.5 ? 'plain' : 'primary'} shortcut="A" aria-disabled={busy} onClick={() => onAnswer('accepted')}>
+          <Button kind={issue.mistakenness < 0.5 ? 'plain' : 'primary'} shortcut="A" aria-disabled={busy} onClick={once(() => onAnswer('accepted'))}>
             {accept}
           </Button>
-          <Button shortcut="R" aria-disabled={busy} onClick={() => onAnswer('rejected')}>
+          <Button shortcut="R" aria-disabled={busy} onClick={once(() => onAnswer('rejected'))}>
             {reject}
           </Button>
         </p>

@@ -1,5 +1,5 @@
 /** The words of a label issue, and the order in which label issues are gone through. */
-import type { JudgedObject, LabelIssue, LabelIssues } from '../api'
+import { ApiError, OfflineError, type JudgedObject, type LabelIssue, type LabelIssues } from '../api'
 
 export interface Question {
   /** What is on record, and what speaks against it. */
@@ -52,8 +52,8 @@ export interface Progress {
   at: number
   /** Ids of those that were answered on this visit, the last one last. */
   answered: string[]
-  /** How many come before the next page, answered ones counted; null after the last page. */
-  next: number | null
+  /** The id that the next page follows; null after the last page. */
+  next: string | null
 }
 
 const without = (ids: string[], id: string | undefined): string[] => ids.filter((other) => other !== id)
@@ -76,6 +76,18 @@ export function backTo(progress: Progress): Progress | null {
   return at < 0 ? null : { ...progress, at, answered: progress.answered.slice(0, -1) }
 }
 
+/** With a label issue passed by that nobody can answer any more. */
+export const passedBy = (progress: Progress, id: string): Progress => ({ ...progress, answered: without(progress.answered, id) })
+
+/** What has become of an answer that ended in an error: it can be given again; nobody can give it any more, as the label was
+ * changed, or somebody was quicker; or it may have been kept, as nothing was heard of it. */
+export function afterError(error: unknown): 'open' | 'closed' | 'unknown' {
+  if (error instanceof OfflineError) return 'unknown'
+  if (!(error instanceof ApiError)) return 'open'
+  if (error.status >= 500) return 'unknown'
+  return error.status === 404 || error.status === 409 ? 'closed' : 'open'
+}
+
 /** With a label issue unanswered whose answer was not kept. It comes next: a key may be on its way about the one shown. */
 export function putBack(progress: Progress, id: string): Progress {
   const { issues, at } = progress
@@ -86,12 +98,8 @@ export function putBack(progress: Progress, id: string): Progress {
   return { ...progress, answered, at: at - 1, issues: [...issues.slice(0, from), ...issues.slice(from + 1, at + 1), issue, ...issues.slice(at + 1)] }
 }
 
-/** The next page's offset among those that are still open, which the API counts. */
-export const offsetOf = (next: number, answered: number): number => Math.max(0, next - answered)
-
-/** The progress with a page more, of which `answered` label issues were answered when it was asked for. */
-export function withPage(progress: Progress, page: LabelIssues, answered: number): Progress {
+/** The progress with a page more. */
+export function withPage(progress: Progress, page: LabelIssues): Progress {
   const known = new Set(progress.issues.map(({ id }) => id))
-  const issues = [...progress.issues, ...page.issues.filter(({ id }) => !known.has(id))]
-  return { ...progress, issues, next: page.next === null ? null : page.next + answered }
+  return { ...progress, issues: [...progress.issues, ...page.issues.filter(({ id }) => !known.has(id))], next: page.next }
 }

@@ -6,7 +6,7 @@ issue is about is never taken from a request.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from lambdas.domain.review.desk.tasks import ReviewTable
 
 MAX_SHOWN = 200
-"""Of a version at a time: each is read from the catalogue to show it. Further ones follow those that were
-answered."""
+"""Of a version at a time: each is read from the catalogue to show it."""
 _LOOKED_AT = 10
 """Versions, the newest first: the labels of older evaluations hold no longer."""
+
+
+Decided = tuple[LabelIssue, IssueAnswer | None]
+"""A label issue, and what somebody has decided about its label before."""
 
 
 @frozen
@@ -62,10 +65,10 @@ class OpenIssues:
     """Label issues of a version that nobody has answered, and how many somebody has."""
 
     version: str
-    issues: tuple[LabelIssue, ...]
+    issues: tuple[Decided, ...]
     answered: int
     images: Mapping[str, int]
-    kept: tuple[tuple[LabelIssue, IssueAnswer], ...]
+    kept: tuple[Decided, ...]
     """Label issues about labels that somebody has decided on before, when another version raised them."""
 
 
@@ -115,29 +118,51 @@ class IssueFinder:
         return KeptIssues(self._computed, {"TEST": len(evaluated.evaluation.images)})
 
 
-def open_issues(known: VersionIssues, reviews: ReviewTable, catalogue: Table) -> OpenIssues:
-    """What nobody has answered, without images that were withdrawn or labelled otherwise since."""
+def open_issues(
+    known: VersionIssues, reviews: ReviewTable, catalogue: Table, *, after: str = ""
+) -> OpenIssues:
+    """What nobody has answered, without images that were withdrawn or labelled otherwise since.
+
+    Args:
+        after: the id of the label issue that they follow, open or not; of one that there is not they are all.
+    """
     answers = known.answers(reviews)
     mended = _by_image(answers.values())
     decisions = _Decisions(answers.values())
-    unanswered: list[LabelIssue] = []
-    decided: list[tuple[LabelIssue, IssueAnswer]] = []
-    for issue in known.issues:
+    unanswered: list[Decided] = []
+    decided: list[Decided] = []
+    place = next((number for number, issue in enumerate(known.issues, 1) if issue.id == after), 0)
+    for issue in known.issues[place:]:
         decision = decisions.about(issue)
         if decision and decision.version != known.version:
             decided.append((issue, decision))
         elif issue.id not in answers and not decision:
-            unanswered.append(issue)
-    decided = decided[:MAX_SHOWN]
-    shown = [replace(issue, image=_as_mended(issue.image, mended)) for issue in unanswered[:MAX_SHOWN]]
-    state = states(catalogue, [issue.image for issue in (*shown, *(issue for issue, _ in decided))], {})
+            unanswered.append((issue, None))
     return OpenIssues(
         known.version,
-        tuple(issue for issue in shown if not state[issue.image.key]),
+        tuple(_first_that_hold(catalogue, unanswered, mended)),
         sum(issue.id in answers for issue in known.issues),
         known.images,
-        tuple(one for one in decided if not state[one[0].image.key]),
+        tuple(_first_that_hold(catalogue, decided, mended)),
     )
+
+
+def _first_that_hold(
+    catalogue: Table, issues: Sequence[Decided], mended: Mapping[str, list[IssueAnswer]]
+) -> list[Decided]:
+    """The first label issues, MAX_SHOWN of them, whose images are still labelled as they were, but for what
+    was mended. Those that hold no longer keep none after them from being shown."""
+    held: list[Decided] = []
+    for start in range(0, len(issues), MAX_SHOWN):
+        chunk = [
+            (replace(issue, image=_as_mended(issue.image, mended)), decision)
+            for issue, decision in issues[start : start + MAX_SHOWN]
+        ]
+        state = states(catalogue, [issue.image for issue, _ in chunk], {})
+        held += [one for one in chunk if not state[one[0].image.key]]
+        if len(held) >= MAX_SHOWN:
+            break
+    return held[:MAX_SHOWN]
 
 
 class _Decisions:

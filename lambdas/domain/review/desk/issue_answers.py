@@ -85,20 +85,29 @@ def answer(table: ReviewTable, catalogue: Table, given: IssueAnswer) -> IssueAns
 
 
 def take_back(
-    table: ReviewTable, catalogue: Table, issue: str, by: str, names: Mapping[str, str]
+    table: ReviewTable,
+    catalogue: Table,
+    issue: str,
+    by: str,
+    names: Mapping[str, str],
+    *,
+    anyones: bool = False,
 ) -> IssueAnswer:
-    """Forget an answer, and give the image its label back; what else was mended on it stays.
+    """Forget a person's answer, and give the image its label back; what else was mended on it stays.
 
     Args:
         names: what labels are called now that had other names.
+        anyones: whether they may take back what somebody else has answered.
 
     Raises:
-        ApiError: there is no such answer, or the label was changed again since.
+        ApiError: there is no such answer, it is somebody else's, or the label was changed again since.
     """
     for attempt in range(TRANSACTION_ATTEMPTS):
         known = _read(table, issue)
         if known is None or known.verdict == "undone":
             raise ApiError(404, "not_found", "there is no answer to take back")
+        if known.by != by and not anyones:
+            raise ApiError(409, "conflict", f"{known.by} had answered before you; nothing is changed")
         now = under_present_names(known, names)
         back = replace(now, before=now.after, after=now.before)
         mended = _mended(catalogue, back, by) if known.verdict == "accepted" else None
