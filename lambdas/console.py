@@ -242,14 +242,14 @@ def read_home_quality(caller: Caller) -> responses.HomeQuality:
     """How good the versions are: F1, and of the champion precision in production and what arrives."""
     from lambdas import production_documents
     from lambdas.contract import responses
-    from lambdas.domain.console import production
+    from lambdas.domain.console import production, versions
     from lambdas.domain.drift import watch
     from lambdas.parts import Parts
 
     s = services()
     parts = Parts[responses.HomeQualityPart](_count_unread)
     champion = parts.read("champion", s.loop_state.champion, None)
-    versions = parts.read("versions", s.loop_state.version_outlines, ())
+    known_versions = parts.read("versions", s.loop_state.version_outlines, ())
     name, known, drift = champion.version_name if champion else "", None, None
     if name:
         known = parts.read("precision", lambda: production.read(s.reviews, s.observations, name), None)
@@ -260,12 +260,10 @@ def read_home_quality(caller: Caller) -> responses.HomeQuality:
             ),
             None,
         )
-    evaluated = [version for version in versions if version.f1 is not None]
+    evaluated = versions.evaluated(known_versions, name, HOME_VERSIONS)
     return responses.HomeQuality(
         unread=parts.unread,
-        versions=[
-            production_documents.evaluated(version, name) for version in reversed(evaluated[:HOME_VERSIONS])
-        ],
+        versions=[production_documents.evaluated(version, name) for version in evaluated],
         production=production_documents.answers(known) if known else None,
         drift=drift,
     )

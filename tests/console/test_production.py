@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.console import home, production
+from lambdas.domain.console import home, production, versions
 from lambdas.domain.costs.budget import MonthSpending
 from lambdas.domain.drift import counting
 from lambdas.domain.drift.counts import Counts
@@ -17,7 +17,7 @@ from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage
 from lambdas.domain.review.results import precision
 from lambdas.domain.review.results.reviewer_statistics import add_request
 from lambdas.domain.shared.boxes import RelativeBox
-from lambdas.domain.shared.records import Run, SnapshotSummary
+from lambdas.domain.shared.records import ModelVersion, Run, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore
 from tests.drift.test_counting import seen
 from tests.fixtures.api_gateway import Gateway
@@ -187,6 +187,20 @@ def test_labels_with_the_fewest_images_come_first(world: World) -> None:
     labels, images = home.images_by_label(home.newest_snapshot(world.loop_state, outlines))
     assert [(one.label, one.train, one.test) for one in labels] == [("dog", 1, 1), ("cat", 5, 1)]
     assert images == 7
+
+
+def test_the_home_page_shows_the_champions_f1_however_many_are_newer() -> None:
+    newest_first = [ModelVersion(f"v{number}", f1=None if number == 8 else 0.5) for number in range(9, 0, -1)]
+    for champion, names in (
+        ("v9", ["v6", "v7", "v9"]),
+        ("v6", ["v6", "v7", "v9"]),
+        ("v2", ["v2", "v7", "v9"]),
+        ("", ["v6", "v7", "v9"]),
+        ("v8", ["v6", "v7", "v9"]),
+    ):
+        shown = versions.evaluated(newest_first, champion, 3)
+        assert [version.id for version in shown] == names, champion
+    assert versions.evaluated([], "v1", 3) == []
 
 
 def test_the_home_page_of_an_empty_deployment(world: World, gateway: Gateway) -> None:

@@ -94,7 +94,8 @@ function Champion({ home, quality }: { home: Home; quality: HomeQuality | null }
     )
   }
   const status = servingStatus(serving)
-  const f1 = quality?.versions.find(({ champion }) => champion)
+  // Where another has become champion since, its figures come by the next request.
+  const f1 = quality?.versions.find(({ name }) => name === serving.champion)
   return (
     <Card id="home-champion" title="Champion" more={['/versions', 'Model versions']}>
       <p class="row">

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lambdas.domain.review.results.precision import Precision
@@ -33,6 +34,18 @@ def document(
         "labels": version.labels,
         "production_precision": precision_document(precision) if precision else None,
     }
+
+
+def evaluated(versions: Sequence[ModelVersion], champion: str, limit: int) -> Sequence[ModelVersion]:
+    """The newest versions that were evaluated, oldest first, and the champion however old it is.
+
+    Args:
+        versions: newest first.
+    """
+    known = [version for version in versions if version.f1 is not None]
+    place = next((place for place, version in enumerate(known) if version.id == champion), 0)
+    shown = known[:limit] if place < limit else [*known[: limit - 1], known[place]]
+    return shown[::-1]
 
 
 def decisions(run: Run, version: ModelVersion | None, pending: PendingApproval | None) -> dict[str, Any]:
