@@ -260,7 +260,8 @@ def _features_of(sha256: str) -> bytes | None:
 
     head, _ = _drafts()
     trunk = head.trunk if head else ""
-    return embeddings.get_embeddings(services().catalogue, [sha256], trunk).get(sha256)
+    known = embeddings.get_embeddings(services().catalogue, [sha256], trunk).get(sha256)
+    return known.image if known else None
 
 
 def _resolver() -> Resolver:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lambdas.domain.drafts.fitting import Fitting
     from lambdas.domain.review.routing import Routes
     from lambdas.domain.review.task_opening import Opener, Seen
+    from lambdas.domain.shared.annotation import Box
     from portable.embedding import Embedder
 
 logger = Logger()
@@ -162,7 +163,18 @@ def _embed(hashes: Sequence[str]) -> None:
 
     s, embedder = services(), _embedder()
     if embedder:
-        count("ImagesEmbedded", embedding.embed_missing(s.s3, s.bucket, s.catalogue, embedder, hashes))
+        embedded = embedding.embed_missing(
+            s.s3, s.bucket, s.catalogue, embedder, hashes, boxes_of=_objects_of
+        )
+        count("ImagesEmbedded", embedded)
+
+
+def _objects_of(image: CatalogueImage) -> Sequence[Box]:
+    """Where an image's objects are: as it is labelled, or else as the champion suggests."""
+    if image.boxes:
+        return image.boxes
+    task = services().reviews.current_of(image.sha256)
+    return [suggestion.box for suggestion in task.suggestions.boxes] if task else []
 
 
 def _refit(wanted_at: str, missing_before: int | None = None) -> None:
@@ -172,14 +184,13 @@ def _refit(wanted_at: str, missing_before: int | None = None) -> None:
     Args:
         missing_before: how many there were when this was requested on their account.
     """
-    from lambdas.domain.drafts import embedding
     from lambdas.domain.review import proposals
 
-    s, fitting, embedder = services(), _fitting(), _embedder()
-    if s.tuning().review_route == "none" or not fitting.refit(wanted_at) or embedder is None:
+    s = services()
+    if s.tuning().review_route == "none":
         return
-    missing = embedding.missing(s.catalogue, embedder, fitting.looked_at())
-    if missing and (missing_before is None or len(missing) < missing_before):
+    missing = _fitting().refit(wanted_at)
+    if missing and _embedder() and (missing_before is None or len(missing) < missing_before):
         # Not always the first: what cannot be had keeps no other image from its own.
         some = random.sample(missing, min(len(missing), _EMBEDDED_BEFORE_FIT))
         _request_embeddings(some)

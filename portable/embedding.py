@@ -9,19 +9,26 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from portable.errors import ModelFileError
-from portable.images import Canvas, read, read_side, to_canvas
+from portable.images import Canvas, crop, read, read_side, to_canvas
 from portable.model import Graph
 
 TRUNK_FILE = "trunk.onnx"
 METADATA_KEY = "labelloop-trunk"
 FORMAT = 1
 """The form of the trunk's file; a change that older code cannot read makes it one more."""
+
+MAX_OBJECTS = 8
+"""Of an image, that its objects' features are the mean of: each takes as long as a whole image."""
+_DETAIL = 4
+"""How many times as large as the canvas images are read to crop their objects, which are a part of them."""
 
 Embedding = NDArray[np.float16]
 """Features of an image (features)."""
@@ -59,7 +66,35 @@ class Embedder:
         Raises:
             ValueError: the file is no image that can be read.
         """
-        source = io.BytesIO(image) if isinstance(image, bytes) else image
-        picture, _ = read(source, side=read_side(self._canvas))
+        picture, _ = read(_source(image), side=read_side(self._canvas))
+        return self._features(picture).astype(np.float16)
+
+    def embed_objects(self, image: bytes | Path, boxes: Sequence[Sequence[float]]) -> Embedding:
+        """What an image file's objects show: the mean of their features, of MAX_OBJECTS at most.
+
+        Args:
+            boxes: each one's left, top, width and height in pixels of the upright image; one at least.
+
+        Raises:
+            ValueError: the file is no image that can be read.
+        """
+        picture, (width, _) = read(_source(image), side=_DETAIL * read_side(self._canvas))
+        scale, side = picture.width / width, max(self._canvas.width, self._canvas.height)
+        squares = [Image.fromarray(crop(picture, scale, box, side)) for box in _some(boxes)]
+        mean: NDArray[np.float32] = np.mean([self._features(square) for square in squares], axis=0)
+        return mean.astype(np.float16)
+
+    def _features(self, picture: Image.Image) -> NDArray[np.float32]:
         features: NDArray[np.float32] = self._graph.run(to_canvas(picture, self._canvas)[None])["features"]
-        return features.astype(np.float16)
+        return features
+
+
+def _source(image: bytes | Path) -> io.BytesIO | Path:
+    return io.BytesIO(image) if isinstance(image, bytes) else image
+
+
+def _some(boxes: Sequence[Sequence[float]]) -> list[Sequence[float]]:
+    """MAX_OBJECTS of the boxes at most, of all sizes alike."""
+    by_size = sorted(boxes, key=lambda box: (box[2] * box[3], *box))
+    count = min(len(by_size), MAX_OBJECTS)
+    return [by_size[(2 * n + 1) * len(by_size) // (2 * count)] for n in range(count)]

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from lambdas import review as handlers
 from lambdas.domain.catalogue import embeddings
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.embeddings import ImageFeatures
 from lambdas.domain.drafts import choice, embedding
 from lambdas.domain.drafts.fitting import Fitting
 from lambdas.domain.review.desk import desk, drafts
@@ -20,7 +22,7 @@ from lambdas.domain.review.desk.task import Suggestion, Suggestions, Task
 from lambdas.domain.review.results import draft_precision
 from lambdas.domain.review.results.draft_precision import LabelDrafts
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.annotation import Kind
+from lambdas.domain.shared.annotation import Box, Kind
 from lambdas.domain.shared.tuning import Tuning
 from portable.embedding import Embedder
 from portable.images import Canvas
@@ -43,9 +45,15 @@ class TinyGraph:
 EMBEDDER = Embedder(TinyGraph(), Canvas(32, 32), TRUNK)  # pyrefly: ignore[bad-argument-type]
 
 
-def embed(reviews: Reviews, hashes: Sequence[str], features: Any) -> None:
-    packed = {sha256: row.astype("<f2").tobytes() for sha256, row in zip(hashes, features, strict=True)}
-    embeddings.put_embeddings(reviews.world.catalogue, packed, TRUNK)
+def embed(reviews: Reviews, hashes: Sequence[str], features: Any, objects: Any = None) -> None:
+    """Give images embeddings, and their objects, if those are known."""
+    whole, parts = packed(features), packed(objects) if objects is not None else [b""] * len(hashes)
+    known = {sha256: ImageFeatures(*each) for sha256, *each in zip(hashes, whole, parts, strict=True)}
+    embeddings.put_embeddings(reviews.world.catalogue, known, TRUNK)
+
+
+def packed(features: Any) -> list[bytes]:
+    return [row.astype("<f2").tobytes() for row in features]
 
 
 def label(reviews: Reviews, count: int) -> None:
@@ -73,7 +81,8 @@ def claim(
     head, order = drafts.head_of(table), drafts.order_of(table).tasks
 
     def features_of(sha256: str) -> bytes | None:
-        return embeddings.get_embeddings(catalogue, [sha256], TRUNK).get(sha256)
+        known = embeddings.get_embeddings(catalogue, [sha256], TRUNK).get(sha256)
+        return known.image if known else None
 
     draft = drafting(head, features_of, usable)
     return desk.claim(reviews.table, who, count, CLAIM_SECONDS, order=order, draft=draft)
@@ -82,7 +91,7 @@ def claim(
 def test_after_some_labels_the_queue_is_drafted(reviews: Reviews) -> None:
     label(reviews, 12)
     ask(reviews, 5)
-    assert fitting(reviews).refit(clock.now())
+    assert fitting(reviews).refit(clock.now()) == []
     claimed = claim(reviews, 5)
     assert len(claimed) == 5
     for task in claimed:
@@ -227,6 +236,35 @@ def test_the_first_ones_are_claimed_in_the_order_that_tells_most(reviews: Review
     assert claimed == list(order.tasks[:6])
 
 
+def seen(left: int = 10) -> Suggestions:
+    return Suggestions((Suggestion("bolt", 90.0, left, 10, 20, 20),))
+
+
+def test_where_the_champion_sees_objects_those_are_what_orders(reviews: Reviews) -> None:
+    """Whole images look all alike here: only their objects tell which are unlike those that are labelled."""
+    alike = np.ones((12, 40))
+    bolt = Box("bolt", 5, 5, 20, 20)
+    hashes = [reviews.world.image(f"known {n}", boxes=(bolt,)) for n in range(6)]
+    embed(reviews, hashes, alike[:6], images(18)[0][::3])
+    tasks = [reviews.task(f"new {n}", suggestions=seen(), suggested_by="v1") for n in range(12)]
+    embed(reviews, [task.image for task in tasks], alike, images(12, seed=7)[0])
+    fitting(reviews, review_random_share=0.0).refit(clock.now())
+    order = drafts.order_of(reviews.table.table)
+    first = [[task.id for task in tasks].index(id) % 3 for id in order.tasks[:2]]
+    assert order.by == "embeddings"
+    assert sorted(first) == [1, 2], "what is labelled is of the first kind"
+
+
+def test_where_few_objects_are_known_whole_images_are_compared(reviews: Reviews) -> None:
+    label(reviews, 12)
+    tasks = ask(reviews, 9)
+    fitting(reviews, review_random_share=0.0).refit(clock.now())
+    before = drafts.order_of(reviews.table.table).tasks
+    embed(reviews, [tasks[0].image], images(1, seed=7)[0], 50 * np.ones((1, 40)))
+    fitting(reviews, review_random_share=0.0).refit(clock.now())
+    assert drafts.order_of(reviews.table.table).tasks == before
+
+
 def test_tasks_that_are_not_in_the_order_come_in_their_turn(reviews: Reviews) -> None:
     (first, urgent, last) = (
         reviews.task("a"),
@@ -282,10 +320,10 @@ def test_random_images_keep_their_share_of_the_order(reviews: Reviews) -> None:
 def test_what_is_fitted_after_it_was_wanted_is_not_fitted_again(reviews: Reviews) -> None:
     label(reviews, 6)
     wanted = clock.now()
-    assert fitting(reviews).refit(wanted)
-    assert not fitting(reviews).refit(wanted)
-    assert fitting(reviews, trunk="").refit(wanted), "another trunk was deployed"
-    assert fitting(reviews).refit(clock.now())
+    assert fitting(reviews).refit(wanted) == []
+    assert fitting(reviews).refit(wanted) is None
+    assert fitting(reviews, trunk="").refit(wanted) is not None, "another trunk was deployed"
+    assert fitting(reviews).refit(clock.now()) == []
 
 
 def test_more_images_than_there_is_room_for_are_chosen_from(reviews: Reviews) -> None:
@@ -315,7 +353,9 @@ def stored(reviews: Reviews, name: str, body: bytes) -> str:
 
 def embedded(reviews: Reviews, hashes: Sequence[str]) -> int:
     world = reviews.world
-    return embedding.embed_missing(world.s3, BUCKET, world.catalogue, EMBEDDER, hashes)
+    return embedding.embed_missing(
+        world.s3, BUCKET, world.catalogue, EMBEDDER, hashes, boxes_of=lambda image: image.boxes
+    )
 
 
 def test_an_image_is_embedded_once(reviews: Reviews) -> None:
@@ -323,8 +363,34 @@ def test_an_image_is_embedded_once(reviews: Reviews) -> None:
     assert embedded(reviews, hashes) == 2
     assert embedded(reviews, [*hashes, "unknown"]) == 0
     known = embeddings.get_embeddings(reviews.world.catalogue, hashes, TRUNK)
-    assert {len(features) for features in known.values()} == {2 * 3}
+    assert {(len(each.image), each.objects) for each in known.values()} == {(2 * 3, b"")}
     assert embeddings.get_embeddings(reviews.world.catalogue, hashes, "another trunk") == {}
+
+
+def test_an_image_is_embedded_once_more_when_its_objects_are_known(reviews: Reviews) -> None:
+    sha256 = stored(reviews, "a", picture())
+    assert embedded(reviews, [sha256]) == 1
+    (before,) = embeddings.get_embeddings(reviews.world.catalogue, [sha256], TRUNK).values()
+    reviews.world.image("a", boxes=(Box("bolt", 5, 5, 20, 20),))
+    assert fitting(reviews).refit(clock.now()) == [sha256]
+    assert [embedded(reviews, [sha256]) for _ in range(2)] == [1, 0]
+    (after,) = embeddings.get_embeddings(reviews.world.catalogue, [sha256], TRUNK).values()
+    assert (after.image, len(after.objects)) == (before.image, 2 * 3)
+    assert fitting(reviews).refit(clock.now()) == []
+
+
+def test_objects_are_where_labels_say_or_else_the_champion(reviews: Reviews) -> None:
+    labelled = reviews.world.image("labelled", boxes=(Box("nut", 1, 2, 3, 4),))
+    suggested = reviews.task("suggested", suggestions=seen(left=30), suggested_by="v1")
+    unseen, unasked = reviews.task("unseen"), reviews.image("not asked about")
+    hashes = (labelled, suggested.image, unseen.image, unasked.sha256)
+    read = [catalogue_images.get_image(reviews.world.catalogue, sha256) for sha256 in hashes]
+    assert [[box.left for box in handlers._objects_of(image)] for image in read if image] == [
+        [1],
+        [30],
+        [],
+        [],
+    ]
 
 
 def test_what_cannot_be_read_is_not_tried_again(reviews: Reviews) -> None:
@@ -334,7 +400,7 @@ def test_what_cannot_be_read_is_not_tried_again(reviews: Reviews) -> None:
     assert embedding.missing(reviews.world.catalogue, EMBEDDER, hashes) == []
     ask(reviews, 1)
     reviews.world.image("broken", "bolt")
-    assert fitting(reviews).refit(clock.now())
+    assert set(fitting(reviews).refit(clock.now()) or ()).isdisjoint(hashes)
 
 
 def test_what_s3_does_not_give_keeps_no_other_image_from_its_embedding(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from learning import trunk_export
 from learning.trunk import packaged_weights
 from portable import ModelFileError
-from portable.embedding import METADATA_KEY, Embedder
+from portable.embedding import MAX_OBJECTS, METADATA_KEY, Embedder
 from portable.images import Canvas, read, to_canvas
 from tests.fixtures.images import picture
 
@@ -45,6 +48,47 @@ def test_an_image_has_the_features_of_its_pixels_in_the_canvas(tmp_path: Path) -
     assert features.dtype == np.float16
     assert features == pytest.approx(expected, rel=0.01)
     assert (embedder.embed(tmp_path / "picture.jpg") == features).all()
+
+
+def painted(boxes: dict[tuple[int, int, int, int], tuple[int, int, int]]) -> bytes:
+    """A black picture with boxes (left, top, width, height) of these colours."""
+    image, file = Image.new("RGB", (400, 300)), io.BytesIO()
+    for (left, top, width, height), colour in boxes.items():
+        image.paste(colour, (left, top, left + width, top + height))
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_objects_have_the_mean_of_their_own_features(tmp_path: Path) -> None:
+    """Square ones of one colour, with a tenth more about them, as crops have; the canvas is twice as wide."""
+    embedder = Embedder.load(tiny(tmp_path / "trunk.onnx"))
+    boxes = {(20, 20, 40, 40): (250, 0, 0), (300, 200, 80, 80): (0, 250, 0)}
+    features = embedder.embed_objects(painted(boxes), list(boxes))
+    assert features.dtype == np.float16
+    red, green, blue = (features.astype(float) - 64).tolist()
+    shown = 250 / 1.1**2 / 2 / 2
+    assert (red, green) == (pytest.approx(shown, abs=4), pytest.approx(shown, abs=4))
+    assert blue == pytest.approx(0, abs=1)
+    whole = embedder.embed(painted(boxes))
+    assert embedder.embed_objects(painted(boxes), list(boxes)[:1])[1] < whole[1] + 64
+
+
+def test_of_many_objects_small_and_large_ones_count(tmp_path: Path) -> None:
+    embedder = Embedder.load(tiny(tmp_path / "trunk.onnx"))
+    small = {(8 * n, 0, 4, 4): (250, 0, 0) for n in range(40)}
+    large = {(50 * n, 50, 40, 40): (0, 250, 0) for n in range(8)}
+    boxes = small | large
+    with mock.patch.object(Embedder, "_features", return_value=np.zeros(3)) as features:
+        embedder.embed_objects(painted(boxes), list(boxes))
+    colours = [np.asarray(call.args[0]).mean((0, 1)).argmax() for call in features.call_args_list]
+    assert len(colours) == MAX_OBJECTS
+    assert 0 < sum(colour == 1 for colour in colours) < 4
+
+
+def test_an_object_beside_the_image_or_of_no_size_is_no_error(tmp_path: Path) -> None:
+    embedder = Embedder.load(tiny(tmp_path / "trunk.onnx"))
+    for box in ((900, 900, 10, 10), (10, 10, 0, 0), (-5, -5, 500, 500)):
+        assert np.isfinite(embedder.embed_objects(painted({}), [box])).all()
 
 
 def test_another_trunk_has_another_name(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,9 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import embeddings
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.embeddings import ImageFeatures
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.shared.annotation import Box
 from portable import ModelFileError
 from portable.embedding import Embedder
 
@@ -36,20 +39,41 @@ def missing(table: Table, embedder: Embedder, hashes: Sequence[str]) -> list[str
     return [sha256 for sha256 in hashes if sha256 not in known]
 
 
-def embed_missing(s3: S3Client, bucket: str, table: Table, embedder: Embedder, hashes: Sequence[str]) -> int:
+def embed_missing(
+    s3: S3Client,
+    bucket: str,
+    table: Table,
+    embedder: Embedder,
+    hashes: Sequence[str],
+    *,
+    boxes_of: Callable[[CatalogueImage], Sequence[Box]],
+) -> int:
     """Compute the embeddings that images lack: how many. What cannot be read gets an empty one, and is not
-    tried again; what S3 does not give keeps no other image from its own."""
-    wanted = [catalogue_images.image_id(sha256) for sha256 in missing(table, embedder, hashes)]
+    tried again; what S3 does not give keeps no other image from its own.
+
+    Args:
+        boxes_of: the objects of an image, as far as they are known.
+    """
+    known = embeddings.get_embeddings(table, hashes, embedder.name)
     computed = {}
-    for image in catalogue_images.get_images(table, wanted):
+    for image in catalogue_images.get_images(table, [catalogue_images.image_id(one) for one in hashes]):
+        before, boxes = known.get(image.sha256), boxes_of(image)
+        if before and before.is_complete(objects_known=bool(boxes)):
+            continue
         try:
             data = s3.get_object(Bucket=bucket, Key=image.key)["Body"].read()
-            computed[image.sha256] = embedder.embed(data).tobytes()
+            computed[image.sha256] = _embedding(embedder, data, boxes)
         except (s3.exceptions.NoSuchKey, ValueError):
             logger.exception("the image has no embedding", extra={"image": image.sha256})
-            computed[image.sha256] = b""
+            computed[image.sha256] = ImageFeatures(b"")
         except ClientError:
             # Without the permission to list the bucket S3 says so of an object that is gone, too.
             logger.exception("the image cannot be got", extra={"image": image.sha256})
     embeddings.put_embeddings(table, computed, embedder.name)
     return len(computed)
+
+
+def _embedding(embedder: Embedder, data: bytes, boxes: Sequence[Box]) -> ImageFeatures:
+    sides = [(box.left, box.top, box.width, box.height) for box in boxes]
+    objects = embedder.embed_objects(data, sides).tobytes() if sides else b""
+    return ImageFeatures(embedder.embed(data).tobytes(), objects)

@@ -6,7 +6,7 @@ Within seconds of each answer. What is not new since is not done again, whoever 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from lambdas.domain.catalogue import embeddings
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.embeddings import ImageFeatures
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.drafts import choice, head, learning_curve
 from lambdas.domain.drafts.head import Head, Matrix, Truth
@@ -44,6 +45,9 @@ class Labelled:
     hashes: tuple[str, ...]
     labels: tuple[str, ...]
     features: Matrix
+    """Of whole images (images, features)."""
+    objects: Matrix
+    """Of their objects, as far as they have any; else of the whole image (images, features)."""
     truth: Truth
 
     @property
@@ -65,41 +69,42 @@ class Fitting:
     tuning: Tuning
     trunk: str
 
-    def refit(self, wanted_at: str) -> bool:
-        """Fit a head, and order the open tasks about unlabelled images: False if that was done after it was
-        wanted."""
+    def refit(self, wanted_at: str) -> list[str] | None:
+        """Fit a head, and order the open tasks about unlabelled images: the images whose embeddings are
+        missing, or lack their objects. None if that was done after it was wanted."""
         table = self.reviews.table
         before = drafts.head_of(table)
         if before and before.fitted_at >= wanted_at and before.trunk == self.trunk:
-            return False
+            return None
         now = clock.now()
-        labelled = self._labelled()
-        fitted = _fitted(labelled)
-        drafts.put_head(table, self._kept(labelled, fitted, now))
-        tasks, by = self._order(labelled, fitted)
-        drafts.put_order(table, tasks, by)
-        return True
+        images, tasks = self._newest_labelled(), list(self.reviews.in_state("open"))
+        has_objects = {task.image: bool(task.suggestions.boxes) for task in tasks}
+        has_objects |= {image.sha256: bool(image.boxes) for image in images}
+        known = self._embeddings(list(has_objects))
+        labelled = _labelled(images, known)
+        drafts.put_head(table, self._kept(labelled, now))
+        order, by = self._order(tasks, labelled, known)
+        drafts.put_order(table, order, by)
+        return [
+            sha256
+            for sha256, objects_known in has_objects.items()
+            if sha256 not in known or not known[sha256].is_complete(objects_known=objects_known)
+        ]
 
     def choose(self, hashes: Sequence[str], count: int) -> list[str]:
         """So many of these unlabelled images, by their hashes, in the order in which to ask about them. Those
         that people are asked about already are left out."""
         asked = {task.image for task in self.reviews.in_state("open")}
-        labelled = self._labelled()
+        images = self._newest_labelled()
         pool: dict[str, Seen] = {sha256: () for sha256 in hashes if sha256 not in asked}
-        order, _ = self._ordered(pool, labelled, _fitted(labelled), count)
+        known = self._embeddings([*pool, *(image.sha256 for image in images)])
+        order, _ = self._ordered(pool, _labelled(images, known), known, count)
         return order
 
-    def looked_at(self) -> list[str]:
-        """The images that drafts are for and are learned from, by their hashes: those of open tasks, the
-        newest labelled ones."""
-        asked = [task.image for task in self.reviews.in_state("open")]
-        ids = catalogue_images.newest_ids(self.catalogue, "labelled", MAX_IMAGES)
-        return [*asked, *(id.removeprefix(catalogue_images.image_id("")) for id in ids)]
-
-    def _labelled(self) -> Labelled | None:
-        """The newest labelled images."""
+    def _newest_labelled(self) -> list[CatalogueImage]:
+        """The newest labelled images, the oldest of them first."""
         newest = catalogue_images.newest_ids(self.catalogue, "labelled", MAX_IMAGES)[::-1]
-        images = [
+        return [
             image
             for start in range(0, len(newest), catalogue_images.MAX_BATCH)
             for image in catalogue_images.get_images(
@@ -107,26 +112,12 @@ class Fitting:
             )
             if image.status == "labelled"
         ]
-        known = self._embeddings([image.sha256 for image in images])
-        images = [image for image in images if image.sha256 in known]
-        labels = _most_frequent(images)
-        if not labels:
-            return None
-        truth = np.array([[label in image.label_names for label in labels] for image in images])
-        features = np.array([known[image.sha256] for image in images])
-        return Labelled(tuple(image.sha256 for image in images), labels, features, truth)
 
-    def _embeddings(self, hashes: Sequence[str]) -> dict[str, Matrix]:
-        if not self.trunk:
-            return {}
-        known = embeddings.get_embeddings(self.catalogue, hashes, self.trunk)
-        return {
-            sha256: np.frombuffer(features, "<f2").astype(np.float64)
-            for sha256, features in known.items()
-            if features
-        }
+    def _embeddings(self, hashes: Sequence[str]) -> dict[str, ImageFeatures]:
+        return embeddings.get_embeddings(self.catalogue, hashes, self.trunk) if self.trunk else {}
 
-    def _kept(self, labelled: Labelled | None, fitted: Head | None, now: str) -> DraftHead:
+    def _kept(self, labelled: Labelled | None, now: str) -> DraftHead:
+        fitted = _fitted(labelled, by_objects=False)
         if labelled is None or fitted is None or not self.tuning.review_drafts:
             return DraftHead(self.trunk, len(labelled.hashes) if labelled else 0, now)
         known = np.flatnonzero(fitted.known) if fitted.slope else np.array([], int)
@@ -142,21 +133,23 @@ class Fitting:
             weights=fitted.weights[:, known].T.astype("<f2").tobytes(),
         )
 
-    def _order(self, labelled: Labelled | None, fitted: Head | None) -> tuple[list[str], By]:
+    def _order(
+        self, tasks: Sequence[Task], labelled: Labelled | None, known: dict[str, ImageFeatures]
+    ) -> tuple[list[str], By]:
         """The open tasks about unlabelled images, the first ones to be asked about."""
-        tasks = [task for task in self.reviews.in_state("open") if task.reason == "unlabelled"]
+        tasks = [task for task in tasks if task.reason == "unlabelled"]
         if not tasks:
             return [], ""
         ids = {task.image: task.id for task in tasks}
         seen = {task.image: _detections(task) for task in tasks}
-        order, by = self._ordered(seen, labelled, fitted, MAX_ORDERED)
+        order, by = self._ordered(seen, labelled, known, MAX_ORDERED)
         return [ids[sha256] for sha256 in order], by
 
     def _ordered(
         self,
         detections: dict[str, Seen],
         labelled: Labelled | None,
-        fitted: Head | None,
+        known: dict[str, ImageFeatures],
         count: int,
     ) -> tuple[list[str], By]:
         """So many images by their hashes, the first ones to be asked about, and what that is told by."""
@@ -164,43 +157,18 @@ class Fitting:
         hashes = sorted(detections)
         random = [sha256 for sha256 in hashes if choice.is_random(sha256, share)]
         others = [sha256 for sha256 in hashes if not choice.is_random(sha256, share)][:_MAX_POOL]
-        chosen, by = self._chosen(others, detections, labelled, fitted, count)
+        chosen, by = _chosen(others, detections, labelled, known, count)
         return choice.interleaved(chosen, random, share)[:count], by
-
-    def _chosen(
-        self,
-        hashes: Sequence[str],
-        detections: dict[str, Seen],
-        labelled: Labelled | None,
-        fitted: Head | None,
-        count: int,
-    ) -> tuple[list[str], By]:
-        known = self._embeddings(hashes)
-        with_features = [sha256 for sha256 in hashes if sha256 in known]
-        by: By = "embeddings"
-        if with_features:
-            pool = np.array([known[sha256] for sha256 in with_features])
-            weights = choice.unsureness(fitted, pool) if fitted else np.ones(len(pool))
-            before = labelled.features if labelled else np.empty((0, pool.shape[1]))
-        else:
-            with_features = [sha256 for sha256 in hashes if detections[sha256]]
-            if not with_features:
-                return list(hashes), "chance"
-            by = "detections"
-            pool, weights = _of_detections([detections[sha256] for sha256 in with_features])
-            before = np.empty((0, pool.shape[1]))
-        rows = choice.choose(pool, before, weights, count)
-        chosen = [with_features[row] for row in rows]
-        return [*chosen, *(sha256 for sha256 in hashes if sha256 not in set(chosen))], by
 
     def draw_curve(self) -> None:
         """Draw the learning curve anew, if there are other labelled images than when it was drawn."""
-        labelled = self._labelled()
+        images = self._newest_labelled()
+        labelled = _labelled(images, self._embeddings([image.sha256 for image in images]))
         if labelled is None or labelled.digest == drafts.curve_digest(self.reviews.table):
             return
         share = self.tuning.review_random_share
         random = np.array([choice.is_random(sha256, share) for sha256 in labelled.hashes])
-        curve = learning_curve.draw(labelled.features, labelled.truth, random)
+        curve = learning_curve.draw(labelled.objects, labelled.truth, random)
         if curve is None:
             return
         document: dict[str, Any] = {
@@ -215,11 +183,59 @@ class Fitting:
         drafts.put_curve(self.reviews.table, document, labelled.digest)
 
 
-def _fitted(labelled: Labelled | None) -> Head | None:
+def _labelled(images: Sequence[CatalogueImage], known: Mapping[str, ImageFeatures]) -> Labelled | None:
+    """Those of the labelled images that have embeddings; None where no label is left."""
+    images = [image for image in images if image.sha256 in known and known[image.sha256].image]
+    labels = _most_frequent(images)
+    if not labels:
+        return None
+    hashes = tuple(image.sha256 for image in images)
+    truth = np.array([[label in image.label_names for label in labels] for image in images])
+    features, objects = (_features(hashes, known, by_objects=by_objects) for by_objects in (False, True))
+    return Labelled(hashes, labels, features, objects, truth)
+
+
+def _features(hashes: Sequence[str], known: Mapping[str, ImageFeatures], *, by_objects: bool) -> Matrix:
+    """The features of images (images, features), of the objects of those that have any."""
+    packed = [(known[sha256].objects if by_objects else b"") or known[sha256].image for sha256 in hashes]
+    return np.array([np.frombuffer(each, "<f2").astype(np.float64) for each in packed])
+
+
+def _fitted(labelled: Labelled | None, *, by_objects: bool) -> Head | None:
     """The head, once there is something to tell apart."""
     if labelled is None or len(labelled.hashes) < head.MIN_IMAGES:
         return None
-    return head.fit(labelled.features, labelled.truth)
+    return head.fit(labelled.objects if by_objects else labelled.features, labelled.truth)
+
+
+def _chosen(
+    hashes: Sequence[str],
+    detections: Mapping[str, Seen],
+    labelled: Labelled | None,
+    known: Mapping[str, ImageFeatures],
+    count: int,
+) -> tuple[list[str], By]:
+    with_features = [sha256 for sha256 in hashes if sha256 in known and known[sha256].image]
+    by: By = "embeddings"
+    if with_features:
+        # Of pictures of objects, or of whole images, whichever most have: the two cannot be compared.
+        by_objects = 2 * sum(bool(known[sha256].objects) for sha256 in with_features) >= len(with_features)
+        pool = _features(with_features, known, by_objects=by_objects)
+        fitted = _fitted(labelled, by_objects=by_objects)
+        weights = choice.unsureness(fitted, pool) if fitted else np.ones(len(pool))
+        before = np.empty((0, pool.shape[1]))
+        if labelled:
+            before = labelled.objects if by_objects else labelled.features
+    else:
+        with_features = [sha256 for sha256 in hashes if detections[sha256]]
+        if not with_features:
+            return list(hashes), "chance"
+        by = "detections"
+        pool, weights = _of_detections([detections[sha256] for sha256 in with_features])
+        before = np.empty((0, pool.shape[1]))
+    rows = choice.choose(pool, before, weights, count)
+    chosen = [with_features[row] for row in rows]
+    return [*chosen, *(sha256 for sha256 in hashes if sha256 not in set(chosen))], by
 
 
 def _most_frequent(images: Sequence[CatalogueImage]) -> tuple[str, ...]:
