@@ -15,7 +15,10 @@ import os
 import random
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +31,9 @@ from lambdas.domain.review.desk.drafts import MIN_CONFIDENCE
 from lambdas.domain.shared.tuning import Tuning
 from portable.embedding import Embedder
 
+if TYPE_CHECKING:
+    from learning import Box, Example
+
 SEEDS = 5
 POOL_SHARE = 0.65
 STEP = 5
@@ -39,6 +45,11 @@ LIMIT = 0.6
 """Of the labels, at most; at `COMPARED_MOST` random ones."""
 COMPARED_MOST = 100
 GENERATED = 200
+BEFORE_CHAMPION = 20
+"""Images that the first detector learns from: they are chosen as long as nothing says where objects are."""
+CHAMPION_STEPS = 150
+SEEN = 30.0
+"""Percent from which on the detector's boxes count."""
 
 
 def measure(data: Path | None = None) -> None:
@@ -62,6 +73,45 @@ def measure(data: Path | None = None) -> None:
                 _measure(engine_learning.read(path), embedder)
 
 
+@dataclass(frozen=True)
+class _View:
+    """What images are chosen by."""
+
+    unlabelled: Matrix
+    """Features of each image as long as nobody has labelled it (images, features)."""
+    labelled: Matrix
+    """And from then on (images, features)."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """All there is to know of a dataset's images."""
+
+    truth: Truth
+    """Their labels (images, labels)."""
+    parts: Sequence[Matrix]
+    """Of each image that which has a label, itself or its objects (parts, features)."""
+    part_truth: Sequence[Truth]
+    """The labels of these (parts, labels)."""
+    first: _View
+    """What images are chosen by at first."""
+    then: Callable[[Sequence[int], int], _View] | None = None
+    """And once BEFORE_CHAMPION of them are labelled; of these, and a seed."""
+
+    def f1(self, asked: Sequence[int], test: Sequence[int]) -> float:
+        """How well a head that has learned from the images asked about tells labels in those to test with."""
+        fitted = head.fit(*self._of(asked))
+        features, truth = self._of(test)
+        return head.macro_f1(fitted.predicted(fitted.scores(features)), truth)
+
+    def count(self, asked: Sequence[int]) -> int:
+        return sum(len(self.parts[row]) for row in asked)
+
+    def _of(self, rows: Sequence[int]) -> tuple[Matrix, Truth]:
+        parts, truth = [self.parts[row] for row in rows], [self.part_truth[row] for row in rows]
+        return np.concatenate(parts), np.concatenate(truth)
+
+
 def _measure(dataset: Dataset, embedder: Embedder) -> None:
     examples = [*dataset.train, *dataset.test]
     began = time.process_time()
@@ -71,73 +121,148 @@ def _measure(dataset: Dataset, embedder: Embedder) -> None:
     truth = np.array([[label in _labels(example) for label in labels] for example in examples])
     print(
         f"{dataset.name}: {len(examples)} images, {len(labels)} labels;"
-        f" {each:.0f} ms of a processor for an embedding"
+        f" {each:.0f} ms of a processor for an embedding",
+        flush=True,
     )
-    runs = [_run(features, truth, seed) for seed in range(SEEDS)]
-    by_chance = np.mean([run[0] for run in runs], 0)
-    chosen = np.mean([run[1] for run in runs], 0)
-    sizes = SIZES[: len(by_chance)]
-    for name, curve in (("at random", by_chance), ("chosen", chosen)):
-        print(f"  {name:9} " + ", ".join(f"{n}: {f1:.3f}" for n, f1 in zip(sizes, curve, strict=True)))
-    for compared in COMPARED:
-        if compared in sizes:
-            _compare(compared, sizes, by_chance, chosen)
+    whole = _View(features, features)
+    known = _Known(truth, list(features[:, None]), list(truth[:, None]), whole)
+    if dataset.task == "detection":
+        objects, object_truth = _objects(examples, labels, embedder)
+        known = _Known(truth, objects, object_truth, whole, _Champion(examples, features, embedder).view)
+    runs = [_run(known, seed) for seed in range(SEEDS)]
+    curves = [np.mean(part, 0) for part in zip(*runs, strict=True)]
+    _print_curves(curves, dataset)
     _print_drafts(features, truth)
 
 
-def _labels(example: engine_learning.Example) -> set[str]:
+def _labels(example: Example) -> set[str]:
     return {*example.labels, *(box.label for box in example.boxes)}
 
 
-def _compare(compared: int, sizes: tuple[int, ...], by_chance: Matrix, chosen: Matrix) -> None:
-    wanted = by_chance[sizes.index(compared)]
-    enough = [n for n, f1 in zip(sizes, chosen, strict=True) if f1 >= wanted]
-    text = f"  F1 {wanted:.3f} of {compared} random labels: "
-    if not enough:
-        print(f"{text}not reached with {sizes[-1]} chosen ones")
-        return
-    share = enough[0] / compared
-    limit = ""
-    if compared == COMPARED_MOST:
-        limit = f", limit {LIMIT:.0%}: {'reached' if share <= LIMIT else 'missed'}"
-    print(f"{text}with {enough[0]} chosen ones, {share:.0%} of them{limit}")
+# Objects
 
 
-def _run(features: Matrix, truth: Truth, seed: int) -> tuple[list[float], list[float]]:
-    """F1 at each of SIZES, at random and chosen, of one division."""
-    order = np.random.default_rng(seed).permutation(len(features))
+def _objects(
+    examples: Sequence[Example], labels: Sequence[str], embedder: Embedder
+) -> tuple[list[Matrix], list[Truth]]:
+    """The features of each image's objects (objects, features), and their labels (objects, labels)."""
+    length = len(embedder.embed(examples[0].path))
+    features: list[Matrix] = []
+    truth: list[Truth] = []
+    for example in examples:
+        each = [_embedded(embedder, example, [box]) for box in example.boxes]
+        features.append(np.array(each, np.float64).reshape(-1, length))
+        known = [[box.label == label for label in labels] for box in example.boxes]
+        truth.append(np.array(known, bool).reshape(-1, len(labels)))
+    return features, truth
+
+
+def _embedded(embedder: Embedder, example: Example, boxes: Sequence[Box]) -> np.ndarray:
+    return embedder.embed_objects(example.path, [(box.left, box.top, box.width, box.height) for box in boxes])
+
+
+@dataclass(frozen=True)
+class _Champion:
+    """What says where objects are, once there is something to learn that from."""
+
+    examples: Sequence[Example]
+    features: Matrix
+    """Of whole images, for those without objects (images, features)."""
+    embedder: Embedder
+
+    def view(self, learned: Sequence[int], seed: int) -> _View:
+        """The images by what a detector sees in them that has learned from some of them.
+
+        Those are known by their labelled objects, as there was no detector before. The others are known by
+        what it sees, also once they are labelled, and by their labels only where it sees nothing.
+        """
+        import learning  # noqa: PLC0415 - PyTorch takes seconds, and not everybody needs it
+        from learning.trunk import packaged_weights  # noqa: PLC0415 - likewise
+
+        model = learning.train(
+            "detection",
+            [self.examples[row] for row in learned],
+            budget_seconds=3600,
+            max_steps=CHAMPION_STEPS,
+            seed=seed,
+            weights=packaged_weights(),
+        )
+        unlabelled, labelled = self.features.copy(), self.features.copy()
+        for row, example in enumerate(self.examples):
+            seen = [one.box for one in model.predict_file(example.path) if one.box and one.confidence >= SEEN]
+            if seen:
+                unlabelled[row] = _embedded(self.embedder, example, seen)
+            boxes = seen if seen and row not in learned else example.boxes
+            if boxes:
+                labelled[row] = _embedded(self.embedder, example, boxes)
+        return _View(unlabelled, labelled)
+
+
+# Curves
+
+Curves = tuple[list[float], list[float], list[float], list[float]]
+"""At each of SIZES: F1 by chance and of choice, and how many objects, or images, were labelled for it."""
+
+
+def _run(known: _Known, seed: int) -> Curves:
+    """The curves of one division."""
+    order = np.random.default_rng(seed).permutation(len(known.truth)).tolist()
     split = int(POOL_SHARE * len(order))
     pool, test = order[:split], order[split:]
-    by_chance = [_f1(features, truth, pool[:size], test) for size in SIZES if size <= split]
+    sizes = [size for size in SIZES if size <= split]
     asked: list[int] = []
-    chosen = []
-    for size in (size for size in SIZES if size <= split):
+    view = known.first
+    chosen: list[float] = []
+    labels: list[float] = []
+    for size in sizes:
         while len(asked) < size:
-            asked += _chosen(features, truth, pool, asked, min(STEP, size - len(asked)))
-        chosen.append(_f1(features, truth, np.array(asked), test))
-    return by_chance, chosen
+            asked += _chosen(view, known.truth, pool, asked, min(STEP, size - len(asked)))
+        if size == BEFORE_CHAMPION and known.then:
+            view = known.then(asked, seed)
+        chosen.append(known.f1(asked, test))
+        labels.append(float(known.count(asked)))
+    by_chance = [known.f1(pool[:size], test) for size in sizes]
+    return by_chance, chosen, [float(known.count(pool[:size])) for size in sizes], labels
 
 
-def _chosen(features: Matrix, truth: Truth, pool: np.ndarray, asked: list[int], count: int) -> list[int]:
+def _chosen(view: _View, truth: Truth, pool: Sequence[int], asked: Sequence[int], count: int) -> list[int]:
     """The next images to ask about, a share of them at random, as the desk does."""
     share = Tuning().review_random_share
-    left = np.setdiff1d(pool, asked)
+    left = sorted(set(pool) - set(asked))
     # As hashes would have it: always the same ones.
-    is_random = {int(row) for row in left if random.Random(int(row)).random() < share}  # noqa: S311
-    others = np.array([row for row in left if row not in is_random], int)
+    is_random = {row for row in left if random.Random(row).random() < share}  # noqa: S311
+    others = [row for row in left if row not in is_random]
     weights = np.ones(len(others))
     if len(asked) >= head.MIN_IMAGES:
-        weights = choice.unsureness(head.fit(features[asked], truth[asked]), features[others])
-    rows = choice.choose(features[others], features[asked], weights, count)
+        fitted = head.fit(view.labelled[asked], truth[asked])
+        weights = choice.unsureness(fitted, view.unlabelled[others])
+    before = view.labelled[asked] if asked else view.labelled[:0]
+    rows = choice.choose(view.unlabelled[others], before, weights, count)
     # The turns of the random ones are counted from the first label on.
     turns = [int((len(asked) + n + 1) * share) > int((len(asked) + n) * share) for n in range(count)]
-    chosen, drawn = [int(others[row]) for row in rows], sorted(is_random)
+    chosen, drawn = [others[row] for row in rows], sorted(is_random)
     return [(drawn if turn and drawn else chosen or drawn).pop(0) for turn in turns]
 
 
-def _f1(features: Matrix, truth: Truth, asked: np.ndarray, test: np.ndarray) -> float:
-    fitted = head.fit(features[asked], truth[asked])
-    return head.macro_f1(fitted.predicted(fitted.scores(features[test])), truth[test])
+def _print_curves(curves: Sequence[Matrix], dataset: Dataset) -> None:
+    by_chance, chosen, random_objects, chosen_objects = curves
+    sizes = SIZES[: len(by_chance)]
+    for name, curve in (("at random", by_chance), ("chosen", chosen)):
+        print(f"  {name:9} " + ", ".join(f"{n}: {f1:.3f}" for n, f1 in zip(sizes, curve, strict=True)))
+    for compared in (size for size in COMPARED if size in sizes):
+        wanted = by_chance[sizes.index(compared)]
+        text = f"  F1 {wanted:.3f} of {compared} random images: "
+        enough = next((n for n, f1 in zip(sizes, chosen, strict=True) if f1 >= wanted), None)
+        if enough is None:
+            print(f"{text}not reached with {sizes[-1]} chosen ones")
+            continue
+        share, limit, objects = enough / compared, "", ""
+        if compared == COMPARED_MOST:
+            limit = f", limit {LIMIT:.0%}: {'reached' if share <= LIMIT else 'missed'}"
+        if dataset.task == "detection":
+            counts = chosen_objects[sizes.index(enough)], random_objects[sizes.index(compared)]
+            objects = f" ({counts[0]:.0f} boxes instead of {counts[1]:.0f})"
+        print(f"{text}with {enough} chosen ones{objects}, {share:.0%} of them{limit}")
 
 
 def _print_drafts(features: Matrix, truth: Truth) -> None:
