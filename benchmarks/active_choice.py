@@ -48,8 +48,8 @@ GENERATED = 200
 BEFORE_CHAMPION = 20
 """Images that the first detector learns from: they are chosen as long as nothing says where objects are."""
 CHAMPION_STEPS = 150
-SEEN = 30.0
-"""Percent from which on the detector's boxes count."""
+SEEN = 20.0
+"""Percent from which on the detector's boxes count: about where such a detector's own thresholds are."""
 
 
 def measure(data: Path | None = None) -> None:
@@ -81,6 +81,8 @@ class _View:
     """Features of each image as long as nobody has labelled it (images, features)."""
     labelled: Matrix
     """And from then on (images, features)."""
+    counts: Sequence[int]
+    """How many objects are seen in each."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _measure(dataset: Dataset, embedder: Embedder) -> None:
         f" {each:.0f} ms of a processor for an embedding",
         flush=True,
     )
-    whole = _View(features, features)
+    whole = _View(features, features, [1] * len(examples))
     known = _Known(truth, list(features[:, None]), list(truth[:, None]), whole)
     if dataset.task == "detection":
         objects, object_truth = _objects(examples, labels, embedder)
@@ -188,14 +190,16 @@ class _Champion:
             weights=packaged_weights(),
         )
         unlabelled, labelled = self.features.copy(), self.features.copy()
+        counts = [1] * len(self.examples)
         for row, example in enumerate(self.examples):
             seen = [one.box for one in model.predict_file(example.path) if one.box and one.confidence >= SEEN]
             if seen:
+                counts[row] = len(seen)
                 unlabelled[row] = _embedded(self.embedder, example, seen)
             boxes = seen if seen and row not in learned else example.boxes
             if boxes:
                 labelled[row] = _embedded(self.embedder, example, boxes)
-        return _View(unlabelled, labelled)
+        return _View(unlabelled, labelled, counts)
 
 
 # Curves
@@ -236,6 +240,7 @@ def _chosen(view: _View, truth: Truth, pool: Sequence[int], asked: Sequence[int]
     if len(asked) >= head.MIN_IMAGES:
         fitted = head.fit(view.labelled[asked], truth[asked])
         weights = choice.unsureness(fitted, view.unlabelled[others])
+    weights *= choice.weights_of_objects([view.counts[row] for row in others])
     before = view.labelled[asked] if asked else view.labelled[:0]
     rows = choice.choose(view.unlabelled[others], before, weights, count)
     # The turns of the random ones are counted from the first label on.

@@ -255,6 +255,18 @@ def test_where_the_champion_sees_objects_those_are_what_orders(reviews: Reviews)
     assert sorted(first) == [1, 2], "what is labelled is of the first kind"
 
 
+def test_of_images_alike_the_one_with_most_objects_comes_first(reviews: Reviews) -> None:
+    boxes = [Suggestion("bolt", 90.0, 10 * n, 10, 8, 8) for n in range(8)]
+    counts = [1, 2, 8, 3, 1]
+    tasks = [
+        reviews.task(f"new {n}", suggestions=Suggestions(tuple(boxes[:count])), suggested_by="v1")
+        for n, count in enumerate(counts)
+    ]
+    embed(reviews, [task.image for task in tasks], np.ones((5, 40)), images(15)[0][::3])
+    fitting(reviews, review_random_share=0.0).refit(clock.now())
+    assert drafts.order_of(reviews.table.table).tasks[0] == tasks[2].id
+
+
 def test_where_few_objects_are_known_whole_images_are_compared(reviews: Reviews) -> None:
     label(reviews, 12)
     tasks = ask(reviews, 9)

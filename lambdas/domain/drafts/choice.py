@@ -49,6 +49,12 @@ def unsureness(head: Head, features: Matrix) -> Matrix:
     return several
 
 
+def weights_of_objects(counts: Sequence[int]) -> Matrix:
+    """What images with so many objects weigh: as much is told by each of them, and weights count squared."""
+    weights: Matrix = np.sqrt(np.maximum(1.0, counts))
+    return weights
+
+
 def choose(pool: Matrix, labelled: Matrix, weights: Matrix, count: int) -> list[int]:
     """The rows of the images in the pool to ask about next, the most telling first.
 

@@ -223,6 +223,8 @@ def _chosen(
         pool = _features(with_features, known, by_objects=by_objects)
         fitted = _fitted(labelled, by_objects=by_objects)
         weights = choice.unsureness(fitted, pool) if fitted else np.ones(len(pool))
+        if by_objects:
+            weights *= choice.weights_of_objects([len(detections[sha256]) for sha256 in with_features])
         before = np.empty((0, pool.shape[1]))
         if labelled:
             before = labelled.objects if by_objects else labelled.features
