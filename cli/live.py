@@ -88,7 +88,8 @@ class Lines:
         self._shown = len(ended)
         if len(phases) > len(ended) and time.monotonic() - self._spoke > HEARTBEAT_SECONDS:
             current = phases[-1]
-            so_far = f"{current.name}: {formatting.seconds(current.seconds(moment))} so far {detail}".rstrip()
+            seconds = formatting.seconds(current.seconds(moment))
+            so_far = f"{current.name}: {seconds} so far {detail}".rstrip(" .")
             left = formatting.progress(progress.fraction, progress.seconds_left, before="; all in all ")
             self._say(f"  {so_far}{left}")
 

@@ -144,6 +144,7 @@ class TrainingSchedule:
         began, ends: when the whole training began and must end, of the monotonic clock.
         max_steps: how many the schedule may take.
         fraction: the share of the whole training that lies behind.
+        second_stage: whether it is what a second stage learns by.
         checkpoint: called whenever the schedule could go on from its `state`.
     """
 
@@ -157,9 +158,11 @@ class TrainingSchedule:
         progress: Callable[[Progress], None],
         max_steps: int,
         fraction: float = 0.0,
+        second_stage: bool = False,
         checkpoint: Callable[[TrainingSchedule], None] = lambda _: None,
     ) -> None:
         self.learner = learner
+        self._is_second_stage = second_stage
         self._checkpoint = checkpoint
         self._full_rate = _FullRate()
         self._falling: _Decay | None = None
@@ -394,7 +397,8 @@ class TrainingSchedule:
             return
         self._reported = seconds
         loss = statistics.fmean(self._losses) if self._losses else None
-        self._progress(Progress(self.fraction, self.step, self.epoch, seconds, loss, self._f1, message))
+        done = (self.fraction, self.step, self.epoch, seconds)
+        self._progress(Progress(*done, loss, self._f1, message, self._is_second_stage))
 
 
 def repeats(learner: Labelled) -> list[float]:

@@ -128,6 +128,7 @@ class _Limits:
             seed=self.seed,
             progress=self.progress,
             fraction=fraction,
+            second_stage=first is not None,
             checkpoint=lambda now: self._save({name: now, **({"first": first} if first else {})}),
         )
         if self.state and name in self.state:
@@ -139,9 +140,9 @@ class _Limits:
             states = {name: schedule.state() for name, schedule in schedules.items()}
             self.checkpoints.save({"seconds": time.monotonic() - self.began, **states})
 
-    def report(self, fraction: float, f1: float | None, message: str) -> None:
-        """Report progress before any step."""
-        self.progress(Progress(fraction, 0, 0.0, time.monotonic() - self.began, None, f1, message))
+    def report(self, fraction: float, f1: float | None, message: str, *, step: int = 0) -> None:
+        """Report progress that no schedule makes."""
+        self.progress(Progress(fraction, step, 0.0, time.monotonic() - self.began, None, f1, message))
 
     def generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.seed)
@@ -217,6 +218,8 @@ def _with_second_stage(
     second = left.schedule(learner, schedule.fraction, first=schedule)
     second.run()
     if not _is_better(second, schedule):
+        message = "done without the second stage, which is no better"
+        limits.report(1.0, schedule.best_f1, message, step=schedule.step)
         return model
     facts = replace(
         model.facts,

@@ -44,7 +44,7 @@ class Prediction:
 @dataclass(frozen=True)
 class Progress:
     """How far training is: `fraction` from 0 to 1, `seconds` since its start, the loss of late, and the F1 of
-    the validation images when they were last evaluated."""
+    the validation images when they were last evaluated. A second stage counts its steps anew."""
 
     fraction: float
     step: int
@@ -53,6 +53,7 @@ class Progress:
     loss: float | None
     f1: float | None
     message: str
+    second_stage: bool = False
 
 
 @dataclass(frozen=True)

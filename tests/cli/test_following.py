@@ -152,7 +152,7 @@ def test_a_log_mentions_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", -1.0)
     written = io.StringIO()
     with live.display(Console(file=written)) as display:
-        display.show(PHASES, "v1: it is being trained", HALF)
+        display.show(PHASES, "v1: it is being trained.", HALF)
     assert "so far v1: it is being trained; all in all 50 %, about 65 s left" in written.getvalue()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from learning import (
     Task,
     evaluate,
     train,
+    training,
 )
 from learning.checkpoint import Checkpoints, fingerprint
 from learning.detector import DetectorLearner
@@ -312,8 +316,25 @@ def test_a_detector_that_confuses_labels_takes_a_second_stage(
     assert model.facts.second_stage is not None
     fractions = [state.fraction for state in progress[killed:]]
     assert fractions == sorted(fractions) and fractions[-1] == 1
-    assert min(state.step for state in progress[killed:] if "decaying" not in state.message) == 0
+    assert progress[0].second_stage is False and progress[-1].second_stage is True
+    assert min(state.step for state in progress if state.second_stage) == 0
     assert all(isinstance(prediction, Prediction) for prediction in model.predict_file(examples[0].path))
+
+
+def test_a_second_stage_that_is_no_better_leaves_the_f1_of_the_detector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[Progress] = []
+    first = SimpleNamespace(best_f1=0.6, step=85, steps_left=9, fraction=0.5, validation=[], averaged=None)
+    second = SimpleNamespace(best_f1=0.3, step=4, run=lambda: None)
+    detector = MagicMock()
+    monkeypatch.setattr(training, "SecondStageLearner", MagicMock())
+    monkeypatch.setattr(training._Limits, "schedule", lambda *_, **__: second)
+    limits = training._Limits(time.monotonic(), time.monotonic() + 9, 100, 1, reported.append, None, None)
+    model = MagicMock()
+    assert training._with_second_stage(model, detector, first, limits, None) is model  # pyrefly: ignore
+    last = reported[-1]
+    assert (last.fraction, last.step, last.f1, last.second_stage) == (1.0, 85, 0.6, False)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

@@ -35,7 +35,7 @@ def test_the_first_training_has_no_estimate() -> None:
 
 
 def test_a_percentage_that_the_service_names_counts_more_than_earlier_runs() -> None:
-    message = "The model is being trained: 25%, step 30, F1 of validation images 0.51."
+    message = "The model is being trained: 25 %, step 30, F1 of validation images 0.51."
     progress = training_progress(100, message, [trained(1000)])
     assert (progress.basis, progress.fraction, progress.seconds_left) == ("service", 0.25, 300)
     assert training_progress(2, "The model is being trained: 1%, step 1.", []).seconds_left is None

@@ -2,8 +2,8 @@
 
 Amazon Rekognition tells of a training only that it is in progress: DescribeProjectVersions has a
 StatusMessage and no share that is done. So the time left is an estimate, by how long the trainings of earlier
-runs took. Where the service's message names a percentage of the training, as the embedded stack's does, that
-is the progress.
+runs took. Where the service's message names a percentage of the whole training, as the embedded stack's does,
+that is the progress.
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
 """
 
@@ -24,7 +24,7 @@ _COMPARED_RUNS = 5
 """Of the newest runs that went through a step, so many tell how long it takes."""
 _MIN_FRACTION = 0.05
 """Before that, how long a training has taken says too little of how long it will take."""
-_PERCENT = re.compile(r"being trained: (\d{1,3}) ?%")
+_PERCENT = re.compile(r"being (?:trained|tested|checked): (\d{1,3}) ?%")
 
 Basis = Literal["service", "earlier_runs", "none"]
 

@@ -30,6 +30,8 @@ SEED = 20240607
 allows."""
 REPORT_SECONDS = 0.5
 """How long, at least, lies between two reports of progress."""
+TESTING_SHARE = 0.05
+"""The share of a training that testing takes, about."""
 
 
 def run(directory: Path, budget: Budget) -> None:
@@ -41,20 +43,22 @@ def run(directory: Path, budget: Budget) -> None:
     job = json.loads((directory / "job.json").read_text())
     train = [_example(example) for example in job["train"]]
     test = [_example(example) for example in job["test"]]
-    reporter = _Reporter(directory)
+    weights = chosen_weights(os.environ.get(WEIGHTS_VARIABLE, ""))
+    check_seconds = label_check_seconds() if weights else 0.0
+    reporter = _Reporter(directory, budget.seconds / (budget.seconds + check_seconds))
     model = learning.train(
         job["task"],
         train,
         budget_seconds=budget.seconds,
         max_steps=budget.steps,
         seed=SEED,
-        weights=chosen_weights(os.environ.get(WEIGHTS_VARIABLE, "")),
+        weights=weights,
         progress=reporter.learning,
     )
     model.save(directory / "model")
     evaluation = export_checked(model, directory / "model", test, progress=reporter.testing)
-    if seconds := label_check_seconds():
-        write_held_out(directory, model, [*train, *test], seconds, reporter.checking)
+    if weights and check_seconds:
+        write_held_out(directory, model, [*train, *test], weights, check_seconds, reporter.checking)
     write_evaluation(directory, model.task, train, test, evaluation, thresholds=model.facts.thresholds)
 
 
@@ -62,17 +66,16 @@ def write_held_out(
     directory: Path,
     model: learning.Model,
     examples: Sequence[Example],
+    weights: Path,
     seconds: float,
     report: Callable[[float], None],
 ) -> None:
     """Write held_out.jsonl, with a line for each image to learn from and then for each to test with: what is
     seen by who has not learned from it, null if nothing was.
 
-    It needs the pretrained trunk; without it there is no such file.
+    Args:
+        weights: of the pretrained trunk, without which nothing can be seen so.
     """
-    weights = chosen_weights(os.environ.get(WEIGHTS_VARIABLE, ""))
-    if weights is None:
-        return
     predictions = held_out(model, examples, weights=weights, seconds=seconds, seed=SEED, progress=report)
     with (directory / "held_out.jsonl").open("w") as file:
         for example, seen in zip(examples, predictions, strict=True):
@@ -116,23 +119,32 @@ def write_evaluation(
 
 
 class _Reporter:
-    """Leaves in a version's directory how far its training is."""
+    """Leaves in a version's directory how far its training is.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        learning_share: of the time that learning and looking for wrong labels may take, what learning may.
+    """
+
+    def __init__(self, directory: Path, learning_share: float) -> None:
         self._directory = directory
+        self._learned = learning_share * (1 - TESTING_SHARE)
+        self._tested = self._learned + TESTING_SHARE
         self._began = self._reported = time.monotonic()
         self._last = progress.State("learning", 0.0, 0.0, 0, None)
 
     def learning(self, now: Progress) -> None:
-        self._report(replace(self._last, fraction=now.fraction, step=now.step, f1=now.f1))
+        done = replace(self._last, fraction=self._learned * now.fraction, step=now.step, f1=now.f1)
+        self._report(replace(done, second_stage=now.second_stage))
 
     def testing(self, fraction: float) -> None:
         if fraction == 1 or time.monotonic() - self._reported >= REPORT_SECONDS:
-            self._report(replace(self._last, phase="testing", fraction=fraction))
+            done = self._learned + TESTING_SHARE * fraction
+            self._report(replace(self._last, phase="testing", fraction=done))
 
     def checking(self, fraction: float) -> None:
         if time.monotonic() - self._reported >= REPORT_SECONDS:
-            self._report(replace(self._last, phase="checking", fraction=fraction))
+            done = self._tested + (1 - self._tested) * fraction
+            self._report(replace(self._last, phase="checking", fraction=done))
 
     def _report(self, state: progress.State) -> None:
         self._reported = time.monotonic()

@@ -16,20 +16,24 @@ class State:
 
     phase: Literal["learning", "testing", "checking"]
     fraction: float
-    """How much of the phase is done, 0 to 1."""
+    """How much of the whole training is done, 0 to 1."""
     seconds: float
     step: int
     f1: float | None
     """The F1 of the validation images, once they were evaluated."""
+    second_stage: bool = False
+    """Whether the step is one of a second stage."""
 
     def message(self) -> str:
         """The state as the version's StatusMessage."""
+        done = f"{100 * self.fraction:.0f} %"
         if self.phase == "learning":
-            text = f"The model is being trained: {self.fraction:.0%}, step {self.step}"
+            stage = " of its second stage" if self.second_stage else ""
+            text = f"The model is being trained: {done}, step {self.step}{stage}"
         elif self.phase == "testing":
-            text = f"The model is being tested: {self.fraction:.0%}"
+            text = f"The model is being tested: {done}"
         else:
-            text = f"The labels are being checked: {self.fraction:.0%}"
+            text = f"The labels are being checked: {done}"
         return f"{text}." if self.f1 is None else f"{text}, F1 of validation images {self.f1:.2f}."
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import learning
 from learning import Example, Prediction, Progress
+from lambdas.domain.retrain.training_progress import training_progress
 from local.engine import children
 from local.engine.model_directory import version_directory
 from local.engine.training import child as training_child
@@ -32,16 +33,24 @@ from local.engine.training.trainer import (
 from tests.fixtures.engine import Bench, classified, eventually, picture
 
 LEARNING = State("learning", 0.42, 100.0, 512, 0.8149)
-TESTING = replace(LEARNING, phase="testing", fraction=0.25)
+TESTING = replace(LEARNING, phase="testing", fraction=0.85)
 
 
 # What is told
 
 
 def test_a_message_tells_phase_share_step_and_figure() -> None:
-    assert replace(LEARNING, f1=None).message() == "The model is being trained: 42%, step 512."
-    assert LEARNING.message() == "The model is being trained: 42%, step 512, F1 of validation images 0.81."
-    assert TESTING.message() == "The model is being tested: 25%, F1 of validation images 0.81."
+    assert replace(LEARNING, f1=None).message() == "The model is being trained: 42 %, step 512."
+    assert LEARNING.message() == "The model is being trained: 42 %, step 512, F1 of validation images 0.81."
+    second = replace(LEARNING, step=9, second_stage=True, f1=None)
+    assert second.message() == "The model is being trained: 42 %, step 9 of its second stage."
+    assert TESTING.message() == "The model is being tested: 85 %, F1 of validation images 0.81."
+
+
+@pytest.mark.parametrize("state", [LEARNING, TESTING, replace(TESTING, phase="checking")])
+def test_what_is_told_of_a_training_is_how_far_the_whole_is(state: State) -> None:
+    told = training_progress(100, state.message(), [])
+    assert (told.basis, told.fraction) == ("service", state.fraction)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -79,7 +88,7 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
         given.append((wanted["budget_seconds"], wanted["max_steps"]))
         tell: Callable[[Progress], None] = wanted["progress"]
         tell(Progress(0.5, 10, 2.0, 3.0, 0.1, None, "halfway"))
-        tell(Progress(1.0, 20, 4.0, 6.0, 0.1, 0.7, "done"))
+        tell(Progress(1.0, 20, 4.0, 6.0, 0.1, 0.7, "done", second_stage=True))
         return Model()
 
     states: list[State] = []
@@ -92,6 +101,7 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
 
     monkeypatch.setattr(training_child, "held_out", look)
     monkeypatch.setenv("LABELLOOP_LABEL_CHECK_SECONDS", "9")
+    monkeypatch.setattr(training_child, "chosen_weights", lambda _: tmp_path / "weights")
     monkeypatch.setattr("learning.train", train)
     monkeypatch.setattr(
         training_child,
@@ -104,14 +114,16 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
     (tmp_path / "job.json").write_text(json.dumps(job))
     training_child.run(tmp_path, Budget(1.0, steps=30))
     assert given == [(1.0, 30)]
-    assert [(state.phase, state.fraction, state.step, state.f1) for state in states] == [
-        ("learning", 0.5, 10, None),
-        ("learning", 1.0, 20, 0.7),
-        ("testing", 0.5, 20, 0.7),
-        ("testing", 1.0, 20, 0.7),
-        ("checking", 0.5, 20, 0.7),
+    # Of 10 seconds learning may take one.
+    assert [(state.phase, round(state.fraction, 4), state.step, state.f1) for state in states] == [
+        ("learning", 0.0475, 10, None),
+        ("learning", 0.095, 20, 0.7),
+        ("testing", 0.12, 20, 0.7),
+        ("testing", 0.145, 20, 0.7),
+        ("checking", 0.5725, 20, 0.7),
     ]
-    assert states[-1].message() == "The labels are being checked: 50%, F1 of validation images 0.70."
+    assert [state.second_stage for state in states] == [False, True, True, True, True]
+    assert states[-1].message() == "The labels are being checked: 57 %, F1 of validation images 0.70."
     assert json.loads((tmp_path / "evaluation.json").read_text())["f1"] == 1
     first, *others = (json.loads(text) for text in (tmp_path / "held_out.jsonl").read_text().splitlines())
     assert [(one["label"], one["confidence"], one["present"]) for one in first] == [("a", 60.0, True)]
