@@ -18,6 +18,7 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.costs import budget, unowned
 from lambdas.domain.detect.backlog import MAX_COUNTED
+from lambdas.domain.promote import approval
 from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.retrain import holds, requests, steps, waiting
 from lambdas.domain.shared import clock, pricing
@@ -340,6 +341,8 @@ def _champion_words(status: dict[str, Any]) -> str:
 
 def _approval_words(pending: Mapping[str, str]) -> str:
     version = pending["version"]
+    if approval.is_overdue(pending["deadline"]):
+        return approval.overdue_words(version, pending["deadline"])
     return (
         f"[yellow]{version} waits for it until {clock.minute(pending['deadline'])}[/yellow]:"
         f" `labelloop approve {version}` or `labelloop decline {version} --reason TEXT`"

@@ -588,7 +588,7 @@ def test_the_embedded_stack_is_known_by_its_account(account: str, embedded: bool
 # approve and decline
 
 
-def wait_for_approval(history: Cli) -> None:
+def wait_for_approval(history: Cli, deadline: str = "9999-01-31T12:00:00.000000Z") -> None:
     holder = EXECUTION.format(name="promote", id="manual-two")
     pending = PendingApproval(
         V2,
@@ -597,7 +597,7 @@ def wait_for_approval(history: Cli) -> None:
         run="",
         champion=V1,
         asked_at=clock.now(),
-        deadline="9999-01-31T12:00:00.000000Z",
+        deadline=deadline,
     )
     history.loop_state.ask_approval(pending, ModelVersion(V2, state="pending"))
 
@@ -631,6 +631,14 @@ def test_everything_says_that_a_version_waits_for_a_person_and_how_to_decide(his
     document = history.json("versions", "v2")
     assert document["waits_for_approval"]["deadline"] == asked.deadline
     assert "token" not in json.dumps(document)
+
+
+def test_past_its_deadline_nothing_says_that_a_version_waits_for_a_person(history: Cli) -> None:
+    wait_for_approval(history, deadline="2026-01-31T12:00:00.000000Z")
+    for command in (["status"], ["versions"], ["versions", "v2"]):
+        shown = " ".join(history(*command).output.split())
+        assert f"the time to decide about {V2} ended at 2026-01-31 12:00 UTC" in shown, command
+        assert "labelloop approve" not in shown, command
 
 
 def test_gates_do_not_say_the_same_twice(history: Cli) -> None:

@@ -922,6 +922,20 @@ def test_the_home_page_has_the_state_of_everything(deployment: ConsoleDeployment
     assert quality["unread"] == []
 
 
+def test_past_its_deadline_the_home_page_does_not_say_that_a_version_waits(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def texts() -> list[str]:
+        waiting = gateway.ask("GET /api/home").document["waiting"]
+        return [one["text"] for one in waiting if one["kind"] == "approval"]
+
+    (before,) = texts()
+    assert before.startswith("v2 waits for approval until ")
+    monkeypatch.setattr(clock, "now", lambda: clock.in_seconds(3601))
+    (after,) = texts()
+    assert after.startswith("the time to decide about v2 ended at ")
+
+
 _BROKEN_PARTS = {
     "champion": ("lambdas.domain.console.serving.document", ("serving",)),
     "costs": ("lambdas.domain.costs.accounts.running", ("costs",)),

@@ -47,7 +47,7 @@ export const taskText = ({ text, subject }: Pick<HomeTask, 'text' | 'subject'>):
 export function placeOf({ kind, subject }: Pick<HomeTask, 'kind' | 'subject'>): [href: string, text: string] {
   const name = encodeURIComponent(subject)
   const places: Record<string, [string, string]> = {
-    approval: ['/versions', 'Decide'],
+    approval: ['/versions', 'See the version'],
     run: [`/runs/${name}`, 'See the run'],
     budget: ['/costs', 'See the costs'],
     drift: [`/production/${name}`, 'See what changed'],

@@ -75,7 +75,7 @@ function RunBody({ run, reload }: { run: Run; reload: () => void }) {
       <section class="card" aria-labelledby="runs-steps">
         <h2 id="runs-steps">Steps</h2>
         <p class="muted" role="status">
-          {progressText(answerAbout(run.version ?? '', run.approval) ? { ...run, approval: null } : run)}
+          {progressText(answerAbout(run.version ?? '', run.approval) ? { ...run, approval: null } : run, Date.now())}
         </p>
         {run.unread.includes('steps') ? <Unread what="Where its steps are" /> : <Timeline run={run} />}
         {run.unread.includes('training') && <Unread what="How far the training is" />}

@@ -1,8 +1,8 @@
 /** Texts for the states of runs, steps, gates and model versions. */
-import type { Run, RunStep, RunSummary } from '../api'
+import type { ModelVersion, Run, RunStep, RunSummary } from '../api'
 import type { Tone } from '../ui/display'
 import { capital, duration, percent } from '../ui/format'
-import { waitsForApproval } from '../versions/compare'
+import { isOverdue, waitsForApproval } from '../versions/compare'
 
 /** A state as people read it. */
 export interface StateText {
@@ -98,11 +98,12 @@ const states: Record<RunStep['state'], string> = {
 export const stateText = (state: RunStep['state']): string => states[state] ?? state
 
 /** The step that the run is at, or how it ended, in one sentence. */
-export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'reason' | 'ended_at' | 'approval'>): string {
+export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'reason' | 'ended_at' | 'approval'>, now: number): string {
   const running = run.steps.find(({ state }) => state === 'running')
   if (!running) return run.ended_at ? `Ended: ${outcomeOf(run.outcome, run.reason).text}.` : outcomeOf(run.outcome).meaning
   const position = run.steps.indexOf(running) + 1
   const place = `Step ${position} of ${run.steps.length}: ${running.name}.`
+  if (isOverdue(run.approval, now)) return `${place} The version has passed the gates; the time to approve it is over.`
   return waitsForApproval(run.approval) ? `${place} The version has passed the gates and waits for approval.` : place
 }
 
@@ -150,8 +151,15 @@ const statuses: Record<string, StateText> = {
 export const trainingText = (status: string): string =>
   status.toLowerCase() === 'training' ? 'Training since' : 'Training began'
 
-export function statusOf(version: { status: string; champion: boolean; reason?: string | null }): StateText {
+interface ShownVersion {
+  status: string
+  champion: boolean
+  reason?: string | null
+  approval?: ModelVersion['approval']
+}
+export function statusOf(version: ShownVersion, now: number): StateText {
   if (version.champion) return statuses['champion'] as StateText
+  if (isOverdue(version.approval ?? null, now)) return { text: 'Time to approve is over', tone: 'neutral', meaning: 'It has passed the gates.' }
   const declined = version.status === 'rejected' ? declinedText(version.reason ?? null) : ''
   if (declined) return { text: 'Declined', tone: 'warn', meaning: declined }
   const known = statuses[version.status.toLowerCase()]

@@ -14,10 +14,10 @@ export function decisionText({ decision, by, why }: Pick<Approval, 'decision' | 
 }
 
 /** Whether people are asked, and nobody has decided yet. */
-export const waitsForApproval = (approval: Approval | null): boolean => approval !== null && approval.decision === null
+export const waitsForApproval = (approval: Approval | null): approval is Approval => approval !== null && approval.decision === null
 
 /** Whether the time to decide is over, and the record does not say yet what follows. */
-export const isOverdue = (approval: Approval, now: number): boolean =>
+export const isOverdue = (approval: Approval | null, now: number): boolean =>
   waitsForApproval(approval) && approval.deadline !== null && Date.parse(approval.deadline) <= now
 
 /** What was decided in this session, which the version's record has once its promotion has gone on. */

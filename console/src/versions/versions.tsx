@@ -93,7 +93,7 @@ interface Shown {
 
 function VersionCard({ version, champion, thresholds, reload }: Shown & { reload: () => void }) {
   const answer = answerAbout(version.name, version.approval)
-  const status = answer ? { text: capital(answer), tone: 'info' as const, meaning: answerText(answer) } : statusOf(version)
+  const status = answer ? { text: capital(answer), tone: 'info' as const, meaning: answerText(answer) } : statusOf(version, Date.now())
   const difference = version.champion ? '' : differenceText(version.f1, champion?.f1 ?? null)
   return (
     <article class={version.champion ? 'card versions-champion' : 'card'}>

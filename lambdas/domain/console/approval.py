@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from lambdas.domain.console.control import ControlError
-from lambdas.domain.promote.approval import approval_words
+from lambdas.domain.promote.approval import approval_words, is_overdue
 from lambdas.domain.shared import clock, task_tokens
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.reasons import reason_problem
@@ -49,7 +49,7 @@ def answer(
         raise ApiError(404, "not_found", f"there is no model version {version[:80]}")
     if pending is None:
         raise ControlError(_why_not(record))
-    if clock.now() >= pending.deadline:
+    if is_overdue(pending.deadline):
         raise ControlError(_too_late(version, f"its deadline was {clock.minute(pending.deadline)}"))
     if decision == "approved" and engine.describe_version(version) is None:
         raise ControlError(

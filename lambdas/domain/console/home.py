@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lambdas.domain.costs import unowned
 from lambdas.domain.costs.budget import MonthSpending
+from lambdas.domain.promote.approval import is_overdue, overdue_words
 from lambdas.domain.serve import serving
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run, SnapshotSummary
@@ -110,7 +111,10 @@ def _budget(month: MonthSpending | None) -> Iterator[Waiting]:
 
 def _approvals(loop_state: LoopState) -> Iterator[Waiting]:
     for approval in loop_state.approvals():
-        text = f"{approval.id} waits for approval until {clock.minute(approval.deadline)}"
+        if is_overdue(approval.deadline):
+            text = overdue_words(approval.id, approval.deadline)
+        else:
+            text = f"{approval.id} waits for approval until {clock.minute(approval.deadline)}"
         yield Waiting("approval", text, approval.id)
 
 

@@ -86,8 +86,23 @@ def tell(loop_state: LoopState, notifier: Notifier, pending: PendingApproval) ->
     loop_state.update_approval(pending.execution, pending.id, notified=True)
 
 
+def is_overdue(deadline: str) -> bool:
+    """Whether the time to decide is over; a moment later the promotion records what follows."""
+    return clock.now() >= deadline
+
+
+def overdue_words(version: str, deadline: str) -> str:
+    """That nobody can decide about a version any more, which its record does not say yet."""
+    return (
+        f"the time to decide about {version} ended at {clock.minute(deadline)};"
+        " what follows is shown once it is on record"
+    )
+
+
 def in_words(pending: PendingApproval) -> str:
     """What is waited for, and how it is given."""
+    if is_overdue(pending.deadline):
+        return f"its promotion to go on: {overdue_words(pending.id, pending.deadline)}"
     return (
         f"the approval of {pending.id} until {clock.minute(pending.deadline)}:"
         f" `labelloop approve {pending.id}` or `labelloop decline {pending.id} --reason TEXT`"
