@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { ApiError, OfflineError, type LabelIssue } from '../src/api'
-import { afterError, backTo, drawnOf, passed, passedBy, putBack, questionOf, withPage, type Progress } from '../src/labelissues/questions'
+import { afterError, backTo, drawnOf, passed, passedBy, putBack, questionOf, stillAnswered, withPage, type Progress } from '../src/labelissues/questions'
 import { inTurn, sendInTurn } from '../src/labelissues/turns'
 
 const issue = (rest: Partial<LabelIssue>): LabelIssue => ({
@@ -68,6 +68,11 @@ describe('going through them', () => {
     const end = passed(passed(passed(three, true), true), true)
     expect(putBack(end, 'b')).toMatchObject({ at: 2, answered: ['a', 'c'] })
     expect(ids(putBack(end, 'b'))).toBe('acb')
+  })
+  test('an answer that could not be taken back can be once more, also if it was given again', () => {
+    const back = backTo(passed(three, true)) ?? begun
+    expect(stillAnswered(back, 'a')).toMatchObject({ at: 0, answered: ['a'] })
+    expect(stillAnswered(passed(back, true), 'a')).toMatchObject({ at: 1, answered: ['a'] })
   })
   test('one that is at hand again stays there', () => {
     const back = backTo(passed(three, true)) ?? begun

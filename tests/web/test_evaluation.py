@@ -151,11 +151,18 @@ def test_the_next_label_is_there_before_the_answer_has_arrived(site: Site) -> No
     expect(page.get_by_text("2 of 8")).to_be_visible()
     page.keyboard.press("a")
     expect(page.get_by_text("3 of 8")).to_be_visible()
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    expect(page.get_by_text("1 of 8")).to_be_visible()
     # One after the other, as the second may be about the same image.
     assert [one.request.post_data_json["verdict"] for one in held] == ["rejected"]  # pyrefly: ignore
     with page.expect_request("**/label-issues/*") as asked:
         held[0].continue_()
     assert (asked.value.post_data_json or {})["verdict"] == "accepted"
+    for one in ("accepted", "taken back"):
+        with page.expect_request("**/label-issues/*") as asked:
+            held[-1].continue_()
+        assert asked.value.method == "DELETE", one
 
 
 def test_an_answer_that_is_refused_is_asked_for_again(site: Site) -> None:

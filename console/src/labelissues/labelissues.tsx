@@ -9,7 +9,7 @@ import '../runs/runs.css'
 import { me } from '../session'
 import { Button, EmptyState, number, PageHeader, Spinner, toast, when } from '../ui'
 import { shortName } from '../versions/compare'
-import { afterError, backTo, drawnOf, passed, passedBy, putBack, questionOf, withPage, type Progress, type Verdict } from './questions'
+import { afterError, backTo, drawnOf, passed, passedBy, putBack, questionOf, stillAnswered, withPage, type Progress, type Verdict } from './questions'
 import { inTurn, sendInTurn } from './turns'
 import './labelissues.css'
 
@@ -50,8 +50,6 @@ function LookedAt({ first, kept }: { first: LabelIssues; kept: boolean }) {
 
 function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
   const [progress, setProgress] = useState<Progress>({ issues: first.issues, at: 0, answered: [], next: first.next })
-  /** While an answer is taken back, none is given. */
-  const [busy, setBusy] = useState(false)
   const loading = useRef(false)
   /** What went wrong when the next page was loaded. */
   const [trouble, setTrouble] = useState('')
@@ -80,7 +78,7 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
 
   /** Shows the next one at once; an answer that is not kept is asked for again. */
   function answer(verdict: Verdict) {
-    if (!issue || busy) return
+    if (!issue) return
     const { id } = issue
     setProgress((before) => passed(before, true))
     void sendInTurn(async () => {
@@ -107,24 +105,22 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
     })
   }
 
+  /** Shows the one that was answered last at once, as often as it is called. */
   function takeBack() {
     const before = backTo(progress)
     const id = answered.at(-1)
-    if (!before || id === undefined || busy) return
-    setBusy(true)
+    if (!before || id === undefined) return
     setProgress(before)
     sendInTurn(async () => {
       if (!sent.current.has(id)) return
       await takeBackAnswer(id)
       sent.current.delete(id)
       toast('Your answer is taken back.')
+    }).catch((error: unknown) => {
+      if (afterError(error) === 'closed') sent.current.delete(id)
+      else setProgress((now) => stillAnswered(now, id))
+      toast(`An answer could not be taken back: ${problem(error)}`, 'bad')
     })
-      .catch((error: unknown) => {
-        if (afterError(error) === 'closed') sent.current.delete(id)
-        else setProgress((now) => ({ ...now, answered: [...now.answered, id] }))
-        toast(problem(error), 'bad')
-      })
-      .finally(() => setBusy(false))
   }
 
   // Before the next key: an effect after the picture is drawn would let a fast one act on the issue before.
@@ -144,7 +140,7 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
   })
 
   const undo = (
-    <Button shortcut="Z" disabled={busy || answered.length === 0} onClick={takeBack}>
+    <Button shortcut="Z" disabled={answered.length === 0} onClick={takeBack}>
       Take back
     </Button>
   )
@@ -174,7 +170,7 @@ function Questions({ first, kept }: { first: LabelIssues; kept: boolean }) {
         {number(at + 1)} of {number(first.total)}, by {first.version}
         {first.answered > 0 && `; ${number(first.answered)} answered before`}
       </p>
-      <One issue={issue} version={shortName(first.version)} busy={busy} onAnswer={answer} />
+      <One issue={issue} version={shortName(first.version)} onAnswer={answer} />
       <p class="row">
         {undo}
         <Button shortcut="S" onClick={() => setProgress(passed(progress, false))}>
@@ -193,10 +189,9 @@ const once = (act: () => void) => (event: MouseEvent) => {
 interface OneProps {
   issue: LabelIssue
   version: string
-  busy: boolean
   onAnswer: (verdict: Verdict) => void
 }
-function One({ issue, version, busy, onAnswer }: OneProps) {
+function One({ issue, version, onAnswer }: OneProps) {
   const { text, accept, reject } = questionOf(issue, version)
   const place = issue.dataset === 'TRAIN' ? 'Training' : 'Test'
   return (
@@ -222,10 +217,10 @@ function One({ issue, version, busy, onAnswer }: OneProps) {
           </p>
         )}
         <p class="row">
-          <Button kind={issue.mistakenness < 0.5 ? 'plain' : 'primary'} shortcut="A" aria-disabled={busy} onClick={once(() => onAnswer('accepted'))}>
+          <Button kind={issue.mistakenness < 0.5 ? 'plain' : 'primary'} shortcut="A" onClick={once(() => onAnswer('accepted'))}>
             {accept}
           </Button>
-          <Button shortcut="R" aria-disabled={busy} onClick={once(() => onAnswer('rejected'))}>
+          <Button shortcut="R" onClick={once(() => onAnswer('rejected'))}>
             {reject}
           </Button>
         </p>

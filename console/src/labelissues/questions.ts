@@ -98,6 +98,9 @@ export function putBack(progress: Progress, id: string): Progress {
   return { ...progress, answered, at: at - 1, issues: [...issues.slice(0, from), ...issues.slice(from + 1, at + 1), issue, ...issues.slice(at + 1)] }
 }
 
+/** With a label issue answered whose answer could not be taken back. */
+export const stillAnswered = (progress: Progress, id: string): Progress => ({ ...progress, answered: [...without(progress.answered, id), id] })
+
 /** The progress with a page more. */
 export function withPage(progress: Progress, page: LabelIssues): Progress {
   const known = new Set(progress.issues.map(({ id }) => id))
