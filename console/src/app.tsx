@@ -99,6 +99,7 @@ function CurrentPage() {
 }
 
 const places: [string, string][] = [
+  ['/home', 'Home'],
   ['/review', 'Review'],
   ['/runs', 'Runs'],
   ['/versions', 'Model versions'],

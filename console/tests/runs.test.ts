@@ -14,7 +14,7 @@ import {
   starterText,
   trainingText,
 } from '../src/runs/wording'
-import { ago, capital, duration, percent, textParts } from '../src/ui/format'
+import { ago, asSentence, capital, duration, percent, textParts } from '../src/ui/format'
 
 const step = (name: string, state: RunStep['state']): RunStep => ({ name, state, entered_at: null, seconds: null })
 
@@ -22,25 +22,27 @@ describe('a run in words', () => {
   it('says where it is, and how it ended', () => {
     const steps = [step('take the lease', 'done'), step('train the model', 'running'), step('report', 'waiting')]
     const running = { steps, outcome: 'running' as const, reason: null, ended_at: null, approval: null }
-    expect(progressText(running)).toBe('Step 2 of 3: train the model.')
+    const now = Date.parse('2026-01-01T12:00:00Z')
+    expect(progressText(running, now)).toBe('Step 2 of 3: train the model.')
     const approval = { decision: null, by: '', why: '', at: null, asked_at: '2026-01-01T00:00:00Z', deadline: '2026-01-02T00:00:00Z' }
-    expect(progressText({ ...running, approval })).toMatch(/waits for approval\.$/)
+    expect(progressText({ ...running, approval }, now)).toMatch(/waits for approval\.$/)
+    expect(progressText({ ...running, approval }, Date.parse(approval.deadline))).toMatch(/the time to approve it is over\.$/)
     const ended = steps.map(({ name }) => step(name, 'done'))
     const rejected = { ...running, steps: ended, outcome: 'rejected' as const, ended_at: '2026-01-01T00:00:00Z' }
-    expect(progressText(rejected)).toBe('Ended: Not promoted.')
-    expect(progressText({ ...rejected, reason: 'declined by Ann: misses nuts' })).toBe('Ended: Declined.')
+    expect(progressText(rejected, now)).toBe('Ended: Not promoted.')
+    expect(progressText({ ...rejected, reason: 'declined by Ann: misses nuts' }, now)).toBe('Ended: Declined.')
   })
   it.each([
     ['declined by Ann: misses nuts', 'a person declined it'],
     ['declined as nobody had decided in time (approval_at_deadline)', 'nobody approved it before the deadline'],
     ['declined by labelloop: approved by Ann, but v8 has become the champion since', 'another version has become the champion'],
   ])('passed its gates where it was %s', (reason, meaning) => {
-    const version = statusOf({ status: 'rejected', champion: false, reason })
+    const version = statusOf({ status: 'rejected', champion: false, reason }, 0)
     for (const declined of [outcomeOf('rejected', reason), version]) {
       expect([declined.text, declined.meaning.includes(meaning)]).toEqual(['Declined', true])
       expect(declined.meaning).not.toContain('not pass')
     }
-    expect(statusOf({ status: 'rejected', champion: false, reason: 'F1 is 0.2 lower' }).text).toBe('Rejected')
+    expect(statusOf({ status: 'rejected', champion: false, reason: 'F1 is 0.2 lower' }, 0).text).toBe('Rejected')
   })
   it('is looked at ever more seldom', () => {
     const start = Date.parse('2026-01-01T00:00:00Z')
@@ -119,10 +121,22 @@ it('names the gates, and those that it does not know by their names', () => {
   expect(gateTitle('x')).toBe('Gate x')
 })
 
+it('does not say past its deadline that a version waits for approval', () => {
+  const approval = { decision: null, by: '', why: '', at: null, asked_at: '2026-01-01T00:00:00Z', deadline: '2026-01-02T00:00:00Z' }
+  const version = { status: 'pending', champion: false, approval }
+  expect(statusOf(version, Date.parse('2026-01-01T23:59:59Z')).text).toBe('Waits for approval')
+  expect(statusOf(version, Date.parse('2026-01-02T00:00:00Z')).text).toBe('Time to approve is over')
+})
+
+it('makes sentences of what the API says, but for names', () => {
+  expect(asSentence('no version has an evaluation yet: it comes')).toBe('No version has an evaluation yet: it comes.')
+  expect(asSentence('v7 was deleted.')).toBe('v7 was deleted.')
+})
+
 it('says of the champion that it is, whatever its status, and writes a new status as it came', () => {
-  expect(statusOf({ status: 'retired', champion: true }).text).toBe('Champion')
-  expect(statusOf({ status: 'RETIRED', champion: false }).text).toBe('Retired')
-  expect(statusOf({ status: 'being_copied', champion: false }).text).toBe('Being copied')
+  expect(statusOf({ status: 'retired', champion: true }, 0).text).toBe('Champion')
+  expect(statusOf({ status: 'RETIRED', champion: false }, 0).text).toBe('Retired')
+  expect(statusOf({ status: 'being_copied', champion: false }, 0).text).toBe('Being copied')
   expect(capital('evaluation gate')).toBe('Evaluation gate')
 })
 

@@ -240,7 +240,7 @@ def test_every_place_of_the_navigation_can_be_seen(look: Look, site: Site) -> No
     if menu.is_visible():
         menu.click()
     places = page.get_by_role("navigation", name="Main").get_by_role("link").all()
-    assert len(places) == 12
+    assert len(places) == 13
     for place in places:
         box = place.bounding_box()
         assert box is not None
@@ -261,6 +261,8 @@ def test_what_there_is_before_there_is_anything_is_accessible(look: Look, site: 
     problems = {"Review": violations(page)}
     page.get_by_role("link", name="LabelLoop").click()
     expect(page.get_by_text("Nothing waits for anybody.")).to_be_visible()
+    champion = page.get_by_role("region", name="Champion")
+    expect(champion.get_by_role("link", name="Upload images")).to_have_attribute("href", "/dataset/upload")
     problems["Home"] = violations(page)
     for name, heading in NOTHING_YET.items():
         go(page, name)

@@ -10,6 +10,7 @@ import { Link } from '../router'
 import { Time, Unread, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { isRollback, isRunning, outcomeOf } from '../runs/wording'
+import { isAdministrator } from '../session'
 import { Badge, capital, number, PageHeader, Prose, usd } from '../ui'
 import { shortName } from '../versions/compare'
 import { servingStatus } from '../versions/sleep'
@@ -81,14 +82,11 @@ function Champion({ home, quality }: { home: Home; quality: HomeQuality | null }
     )
   }
   if (!serving.champion) {
+    const isEmpty = home.runs.length === 0 && home.snapshot_images === 0
     return (
-      <Card id="home-champion" title="Champion" more={['/runs', 'Runs']}>
+      <Card id="home-champion" title="Champion" more={isEmpty && isAdministrator() ? ['/dataset/upload', 'Upload images'] : ['/runs', 'Runs']}>
         <p>No version is in production: none has passed its gates yet.</p>
-        <p class="muted">
-          {home.runs.some(isRunning)
-            ? 'A run is under way: its version serves if it passes them.'
-            : 'The first run starts by itself once enough images are labelled.'}
-        </p>
+        <p class="muted">{beforeChampion(home.runs)}</p>
         {!costs && <Unread what="The costs" />}
       </Card>
     )
@@ -114,6 +112,13 @@ function Champion({ home, quality }: { home: Home; quality: HomeQuality | null }
       </CostFigures>
     </Card>
   )
+}
+
+/** How there comes to be a champion. */
+function beforeChampion(runs: Home['runs']): string {
+  if (runs.some(isRunning)) return 'A run is under way: its version serves if it passes them.'
+  if (runs.some(({ version }) => version)) return 'The next run starts by itself once enough images are new or changed. The last runs say what kept their versions from serving.'
+  return 'The first run starts by itself once enough images are labelled.'
 }
 
 /** What runs and what it costs, with other figures beside. */

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError } from '../api'
-import { ago, Button, EmptyState, Prose, Spinner, toast, when } from '../ui'
+import { ago, asSentence, Button, EmptyState, Prose, Spinner, toast, when } from '../ui'
 
 export interface Loaded<T> {
   value: T | null
@@ -82,7 +82,7 @@ export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
   if (of.value === null) {
     return (
       <EmptyState title={of.missing ? 'Nothing to show' : 'Loading failed'} action={<Button onClick={of.reload}>Try again</Button>}>
-        <Prose of={of.error} />
+        <Prose of={asSentence(of.error)} />
       </EmptyState>
     )
   }
@@ -90,7 +90,7 @@ export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
     <>
       {of.error && (
         <p class="runs-stale" role="alert">
-          <Prose of={of.error} /> The page shows what was loaded before.
+          <Prose of={asSentence(of.error)} /> The page shows what was loaded before.
         </p>
       )}
       {children(of.value)}

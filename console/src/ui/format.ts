@@ -9,6 +9,9 @@ export function number(value: number | null | undefined, digits = 0): string {
 /** Ends the text with a full stop, which messages of the API lack. */
 export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
+/** A text of the API as a sentence of its own; one that begins with a name, such as `v7`, keeps it. */
+export const asSentence = (text: string): string => sentence(/^[a-z]+[ ,]/.test(text) ? capital(text) : text)
+
 /** Begins the text with a capital letter. */
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
