@@ -342,7 +342,10 @@ def plan_upload(caller: Caller, body: UploadRequest) -> responses.UploadPlan:
     from lambdas.domain.console import uploads
 
     s = services()
-    wanted = [uploads.Wanted(each.name, each.size, each.sha256, each.label) for each in body.files]
+    wanted = [
+        uploads.Wanted(each.name, each.size, each.sha256, each.label, annotated=each.annotated)
+        for each in body.files
+    ]
     planned = uploads.plan(s.catalogue, wanted)
     files = [
         responses.PlannedUpload(

@@ -1598,6 +1598,11 @@ export interface components {
        * @default
        */
       label?: string;
+      /**
+       * @description Whether annotation files are uploaded with it, which may name it.
+       * @default false
+       */
+      annotated?: boolean;
     };
     /**
      * PlannedUpload

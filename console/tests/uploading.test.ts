@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { chosenFiles, fingerprint, plannedOf, remember, remembered, sumsOf, sumsText } from '../src/dataset/uploading'
+import { chosenFiles, fingerprint, haveAnnotations, plannedOf, remember, remembered, sumsOf, sumsText } from '../src/dataset/uploading'
 
 const file = (name: string, size = 3) => ({ file: new File(['x'.repeat(size)], name, { lastModified: 7 }), name })
 
@@ -10,7 +10,7 @@ describe('chosen files', () => {
   })
   it('get the label of their folder, or of all, and annotations none', () => {
     const by = (name: string, labelling: Parameters<typeof plannedOf>[3]) => {
-      const { name: key, label } = plannedOf(name, 1, '', labelling)
+      const { name: key, label } = plannedOf(name, 1, '', labelling, false)
       return [key, label]
     }
     expect(by('photos/cat/1.jpg', { by: 'folder' })).toEqual(['photos/1.jpg', 'cat'])
@@ -18,6 +18,10 @@ describe('chosen files', () => {
     expect(by('photos/cat/1.jpg', { by: 'one', label: 'dog' })).toEqual(['photos/cat/1.jpg', 'dog'])
     expect(by('photos/cat/1.jpg', { by: 'none' })).toEqual(['photos/cat/1.jpg', ''])
     expect(by('photos/labels.json', { by: 'folder' })).toEqual(['photos/labels.json', ''])
+  })
+  it('say whether annotation files may name them', () => {
+    expect(haveAnnotations(chosenFiles([file('a.jpg'), file('notes.pdf')]))).toBe(false)
+    expect(haveAnnotations(chosenFiles([file('a.jpg'), file('a.XML')]))).toBe(true)
   })
 })
 

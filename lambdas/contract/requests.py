@@ -372,6 +372,9 @@ class PlannedFile(Struct, forbid_unknown_fields=True):
         str, Meta(pattern=r"^([0-9a-f]{64})?$", description="Of an image; empty of an annotation file.")
     ] = ""
     label: Annotated[str, Meta(max_length=255, description="Of the whole image; empty if unknown.")] = ""
+    annotated: Annotated[
+        bool, Meta(description="Whether annotation files are uploaded with it, which may name it.")
+    ] = False
 
 
 class UploadRequest(Request):

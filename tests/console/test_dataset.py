@@ -185,11 +185,26 @@ def test_what_the_dataset_has_is_not_sent_again(deployment: ConsoleDeployment, g
     assert (other["state"], other["key"]) == ("send", "incoming/labeled/dog/a.jpg")
 
 
+def test_a_known_image_is_sent_again_under_a_name_that_annotation_files_may_give_it(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    known = {"sha256": deployment.done.image, "annotated": True}
+    assert plan(gateway, **known)["state"] == "send"
+    catalogue_images.update_image(
+        deployment.world.catalogue,
+        deployment.done.image,
+        lambda image: replace(image, sources=frozenset({"incoming/annotations/a.jpg"})),  # pyrefly: ignore
+    )
+    assert plan(gateway, **known)["state"] == "known"
+
+
 @pytest.mark.parametrize(
     ("file", "key"),
     [
         ({"name": "day 1/ä+1.PNG"}, "incoming/unlabeled/day 1/ä+1.PNG"),
         ({"name": "x/instances.json"}, "incoming/annotations/x/instances.json"),
+        ({"name": "x/a.jpg", "annotated": True}, "incoming/annotations/x/a.jpg"),
+        ({"name": "a.jpg", "annotated": True, "label": "cat"}, "incoming/labeled/cat/a.jpg"),
         ({"name": "/a.jpg", "label": " cat "}, "incoming/labeled/cat/a.jpg"),
     ],
 )

@@ -126,6 +126,9 @@ def test_json_that_is_no_annotation_file_is_rejected_with_what_it_should_be(
 
 CVAT = """<annotations><image name="0.jpg" width="80" height="70">
 <box label="bolt" xtl="10" ytl="12" xbr="30" ybr="34"/></image></annotations>"""
+VOC = """<annotation><folder>set</folder><filename>0.jpg</filename>
+<size><width>80</width><height>70</height><depth>3</depth></size><object><name>bolt</name>
+<bndbox><xmin>10</xmin><ymin>12</ymin><xmax>30</xmax><ymax>34</ymax></bndbox></object></annotation>"""
 LABELME = {
     "shapes": [{"label": "bolt", "points": [[10, 12], [30, 34]], "shape_type": "rectangle"}],
     "imagePath": "0.jpg",
@@ -138,7 +141,7 @@ CREATE_ML = [{"image": "0.jpg", "annotations": [{"label": "bolt", "coordinates":
 
 @pytest.mark.parametrize(
     ("name", "body"),
-    [("a.xml", CVAT), ("0.json", json.dumps(LABELME)), ("_annotations.createml.json", json.dumps(CREATE_ML))],
+    [("a.xml", CVAT), ("0.xml", VOC), ("0.json", json.dumps(LABELME)), ("_annotations.createml.json", json.dumps(CREATE_ML))],
 )
 def test_formats_of_tools_label_the_images_beside_them(data_bucket: DataBucket, name: str, body: str) -> None:
     [sha256] = images(data_bucket, 1)
@@ -153,7 +156,6 @@ def test_formats_of_tools_label_the_images_beside_them(data_bucket: DataBucket, 
         ("000001.txt", b"Car 0 0 -1.5 1 2 30 40 1 1 3 0 1 46 -1.5\n", "KITTI"),
         ("000001.txt", b"0 0.5 0.5 0.2 0.2\n", "YOLO"),
         ("data.yaml", b"names: [a]\n", "labelloop import"),
-        ("a.xml", b"<annotation><filename>0.jpg</filename></annotation>", "voc"),
         ("datumaro.json", b'{"info": {}, "categories": {}, "items": []}', "Datumaro"),
         ("train.tfrecord", b"\0", "TFRecord"),
         ("labels.mat", b"MATLAB", "MATLAB"),
@@ -166,6 +168,13 @@ def test_annotations_that_are_not_read_are_rejected_by_their_names(
     detail = data_bucket.reason(f"annotations/set/{name}")["detail"]
     assert words in detail and "annotations." not in detail
     assert data_bucket.keys("incoming/") == []
+
+
+def test_a_voc_file_that_names_no_image_is_reported(data_bucket: DataBucket) -> None:
+    outcome, _ = upload_all(data_bucket, f"{FOLDER}0.xml", b"<annotation></annotation>")
+    assert (outcome.parts, outcome.broken_lines) == (0, 1)
+    (line,) = data_bucket.reason("annotations/set/0.xml")["lines"]
+    assert "which image it is about" in line["detail"]
 
 
 def test_xml_that_is_too_large_is_rejected(data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ export default function Upload() {
       <Choose disabled={running} />
       <fieldset class="card upload-labels" disabled={running}>
         <legend>Labels of the images</legend>
-        <Way value="none" chosen={by} onChoose={setBy} text="None, or from annotation files that are uploaded with them" />
+        <Way value="none" chosen={by} onChoose={setBy} text="None, or from annotation files beside them" />
         <Way value="folder" chosen={by} onChoose={setBy} text="The innermost folder of each image is its label" />
         <Way value="one" chosen={by} onChoose={setBy} text="One label for all of them" />
         {by === 'one' && (

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals'
 import { ApiError, completeUpload, getMissingParts, OfflineError, planUploads, type PlannedFile, type PlannedUpload } from '../api'
 import { problem } from '../runs/loaded'
 import { sendFile } from '../tryit/send'
-import { fingerprint, isImage, plannedOf, remember, remembered, type Labelling, type UploadFile } from './uploading'
+import { fingerprint, haveAnnotations, isImage, plannedOf, remember, remembered, type Labelling, type UploadFile } from './uploading'
 
 const PLANNED_AT_ONCE = 20
 const SENT_AT_ONCE = 4
@@ -60,7 +60,8 @@ function noteLeft(): void {
 async function sendPart(part: UploadFile[], labelling: Labelling): Promise<void> {
   noteLeft()
   const planned: PlannedFile[] = []
-  for (const one of part) planned.push(plannedOf(one.name, one.file.size, isImage(one.name) ? await hashOf(one.file) : '', labelling))
+  const annotated = haveAnnotations(files.value)
+  for (const one of part) planned.push(plannedOf(one.name, one.file.size, isImage(one.name) ? await hashOf(one.file) : '', labelling, annotated))
   const plan = await again(() => planUploads(planned)).catch((error: unknown) => {
     for (const one of part) end(one, 'failed', problem(error))
     return null

@@ -45,12 +45,16 @@ export function nameOf(name: string, labelling: Labelling): string {
 export const typeOf = (name: string): string =>
   /\.png$/i.test(name) ? 'image/png' : IMAGES.test(name) ? 'image/jpeg' : ANNOTATIONS.test(name) ? 'text/plain' : 'application/octet-stream'
 
-export const plannedOf = (name: string, size: number, sha256: string, labelling: Labelling): PlannedFile => ({
+/** Whether annotation files are among them, which may name the images. */
+export const haveAnnotations = (files: UploadFile[]): boolean => files.some(({ name }) => ANNOTATIONS.test(name))
+
+export const plannedOf = (name: string, size: number, sha256: string, labelling: Labelling, annotated: boolean): PlannedFile => ({
   name: nameOf(name, labelling),
   size,
   content_type: typeOf(name),
   sha256,
   label: labelOf(name, labelling),
+  annotated,
 })
 
 export interface Sums {

@@ -50,6 +50,8 @@ class Wanted:
     """Of an image; empty of an annotation file."""
     label: str = ""
     """Of the whole image; empty if none is known."""
+    annotated: bool = False
+    """Whether annotation files are uploaded with it, which may name it."""
 
 
 @frozen
@@ -104,13 +106,16 @@ def plan(table: Table, files: Sequence[Wanted]) -> list[Planned]:
     }
     for place, file in enumerate(files):
         image = known.get(file.sha256)
-        if image and planned[place].key and (not file.label or _has(image, file.label)):
+        if image and planned[place].key and _is_known(image, file, planned[place].key):
             planned[place] = Planned(planned[place].key, known=True)
     return planned
 
 
-def _has(image: CatalogueImage, label: str) -> bool:
-    return annotation.clean_label(label) in image.label_names
+def _is_known(image: CatalogueImage, file: Wanted, key: str) -> bool:
+    """Whether the catalogue has the image with its label and, where annotation files may name it, its key."""
+    if file.label:
+        return annotation.clean_label(file.label) in image.label_names
+    return not file.annotated or key in image.sources
 
 
 def _planned(file: Wanted) -> Planned:
@@ -132,7 +137,7 @@ def _key(file: Wanted) -> str:
         raise ValueError("neither a JPEG or PNG image nor an annotation file")
     if not 0 < file.size <= _most(name):
         raise ValueError(f"{file.size} bytes; from 1 to {_most(name)} are taken")
-    key = (ANNOTATIONS if is_annotation else _folder(file.label)) + name
+    key = (ANNOTATIONS if is_annotation else _folder(file)) + name
     # A browser takes . and .. out of an address, which then is not the one that was signed.
     if any(unicodedata.category(character)[0] == "C" for character in name) or {".", ".."} & {
         *key.split("/")
@@ -152,10 +157,11 @@ def _most(name: str) -> int:
     return MAX_ANNOTATION_BYTES if _is_annotation(name) else MAX_FILE_BYTES
 
 
-def _folder(label: str) -> str:
-    if not label:
-        return UNLABELED
-    label = annotation.clean_label(label)
+def _folder(file: Wanted) -> str:
+    """Where an image goes: beside the annotation files that may name it, as they name what is beside them."""
+    if not file.label:
+        return ANNOTATIONS if file.annotated else UNLABELED
+    label = annotation.clean_label(file.label)
     if "/" in label:
         raise ValueError(f"the label {label} has a slash, which a folder cannot have: use an annotation file")
     return f"{LABELED}{label}/"

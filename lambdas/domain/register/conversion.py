@@ -51,6 +51,8 @@ _NORMALISED = (
     " image_width and image_height, or use `labelloop import`"
 )
 
+_NO_FILENAME = "it does not say which image it is about: write a filename into it, or use `labelloop import`"
+
 
 class UnusableFileError(UnusableInputError):
     """No line of an annotation file can be used."""
@@ -181,7 +183,7 @@ def convert(path: Path, writer: Writer) -> None:
     except (UnknownFormatError, AmbiguousFormatError) as error:
         detail = str(error).replace(path.name, PurePosixPath(writer.arrival.key).name)
         raise UnusableFileError("unknown_format", detail) from error
-    reader = _read_table if format == "csv" else dataset.READERS.get(format)
+    reader = _OWN_READERS.get(format) or dataset.READERS.get(format)
     if reader is None:
         detail = f"of a dataset in the format {format}, which is more than this file: use `labelloop import`"
         raise UnusableFileError("unknown_format", detail)
@@ -218,6 +220,20 @@ def _read_table(path: Path, folder: None) -> Iterator[Event]:
     from lambdas.domain.annotations import tables  # noqa: PLC0415 as above
 
     return tables.read(path)
+
+
+def _read_voc(path: Path, folder: None) -> Iterator[Event]:
+    """Read one file of Pascal VOC, which has to name its image: `path` is not called as it was uploaded."""
+    from lambdas.domain.annotations import types, voc  # noqa: PLC0415 as above
+
+    for event in voc.read(path):
+        if isinstance(event, types.ImageAnnotation) and event.image == path.stem:
+            yield types.Problem(event.file, 0, "missing_image", _NO_FILENAME)
+        else:
+            yield event
+
+
+_OWN_READERS = {"csv": _read_table, "voc": _read_voc}
 
 
 @dataclass(frozen=True)
