@@ -141,7 +141,12 @@ CREATE_ML = [{"image": "0.jpg", "annotations": [{"label": "bolt", "coordinates":
 
 @pytest.mark.parametrize(
     ("name", "body"),
-    [("a.xml", CVAT), ("0.xml", VOC), ("0.json", json.dumps(LABELME)), ("_annotations.createml.json", json.dumps(CREATE_ML))],
+    [
+        ("a.xml", CVAT),
+        ("0.xml", VOC),
+        ("0.json", json.dumps(LABELME)),
+        ("_annotations.createml.json", json.dumps(CREATE_ML)),
+    ],
 )
 def test_formats_of_tools_label_the_images_beside_them(data_bucket: DataBucket, name: str, body: str) -> None:
     [sha256] = images(data_bucket, 1)

@@ -58,7 +58,9 @@ def run(directory: Path, budget: Budget) -> None:
     model.save(directory / "model")
     evaluation = export_checked(model, directory / "model", test, progress=reporter.testing)
     if weights and check_seconds:
-        write_held_out(directory, model, [*train, *test], weights, check_seconds, reporter.checking)
+        examples = [*train, *test]
+        report = reporter.checking
+        write_held_out(directory, model, examples, weights=weights, seconds=check_seconds, report=report)
     write_evaluation(directory, model.task, train, test, evaluation, thresholds=model.facts.thresholds)
 
 
@@ -66,6 +68,7 @@ def write_held_out(
     directory: Path,
     model: learning.Model,
     examples: Sequence[Example],
+    *,
     weights: Path,
     seconds: float,
     report: Callable[[float], None],

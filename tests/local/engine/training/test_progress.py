@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import learning
-from learning import Example, Prediction, Progress
 from lambdas.domain.retrain.training_progress import training_progress
+from learning import Example, Prediction, Progress
 from local.engine import children
 from local.engine.model_directory import version_directory
 from local.engine.training import child as training_child
