@@ -85,8 +85,8 @@ function Champion({ home, quality }: { home: Home; quality: HomeQuality | null }
     const isEmpty = home.runs.length === 0 && home.snapshot_images === 0
     return (
       <Card id="home-champion" title="Champion" more={isEmpty && isAdministrator() ? ['/dataset/upload', 'Upload images'] : ['/runs', 'Runs']}>
-        <p>No version is in production: none has passed its gates yet.</p>
-        <p class="muted">{beforeChampion(home.runs)}</p>
+        <p>No version is in production yet.</p>
+        <p class="muted">{beforeChampion(home)}</p>
         {!costs && <Unread what="The costs" />}
       </Card>
     )
@@ -115,8 +115,9 @@ function Champion({ home, quality }: { home: Home; quality: HomeQuality | null }
 }
 
 /** How there comes to be a champion. */
-function beforeChampion(runs: Home['runs']): string {
-  if (runs.some(isRunning)) return 'A run is under way: its version serves if it passes them.'
+function beforeChampion({ runs, waiting }: Home): string {
+  if (waiting.some(({ kind }) => kind === 'approval')) return 'A version has passed the gates: it serves once it is approved.'
+  if (runs.some(isRunning)) return 'A run is under way: its version serves if both gates let it pass.'
   if (runs.some(({ version }) => version)) return 'The next run starts by itself once enough images are new or changed. The last runs say what kept their versions from serving.'
   return 'The first run starts by itself once enough images are labelled.'
 }

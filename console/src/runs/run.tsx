@@ -86,7 +86,7 @@ function RunBody({ run, reload }: { run: Run; reload: () => void }) {
           <Result run={run} />
         </section>
         {run.version && run.approval && (
-          <section class="card">
+          <section class="card stack">
             <ApprovalSection name={run.version} approval={run.approval} heading="h2" reload={reload} />
             <p>
               <Link href="/versions">{run.version} among the model versions</Link>

@@ -26,7 +26,7 @@ export function changeText({ by, what, why }: Serving['changes'][number]): strin
 
 /** Why an image cannot be tried now; empty if the champion runs. */
 export function unreadyText(serving: Pick<Serving, 'champion' | 'status' | 'state' | 'usd_per_hour' | 'policy' | 'asked'>): string {
-  if (!serving.champion) return 'There is no model to try yet: no version has passed its gates.'
+  if (!serving.champion) return 'There is no model to try yet: no version is in production.'
   const { text, meaning } = servingStatus(serving)
   if (text === 'Runs') return ''
   if (serving.state === 'awake') return `The champion does not run yet. ${text === 'Starts' ? 'A start takes 10 to 20 minutes.' : meaning}`

@@ -54,7 +54,7 @@ function VersionList({ versions, thresholds, reload }: { versions: ModelVersion[
   return (
     <div class="stack">
       {!champion && (
-        <p class="runs-stale">No version is in production: none has passed its gates yet.</p>
+        <p class="runs-stale">No version is in production yet.</p>
       )}
       {versions.length > 1 && <Overview versions={versions} />}
       {versions.map((version) => (
@@ -129,13 +129,13 @@ function VersionCard({ version, champion, thresholds, reload }: Shown & { reload
       <div class="versions-body">
         <Labels version={version} champion={champion} thresholds={thresholds} />
         <div class="stack">
+          {version.approval && <ApprovalSection name={version.name} approval={version.approval} heading="h3" reload={reload} />}
           <Production version={version} />
           <section>
             <h3>Gates</h3>
             <Gates verdicts={version.verdicts} />
           </section>
           <LineageSection name={version.name} />
-          {version.approval && <ApprovalSection name={version.name} approval={version.approval} heading="h3" reload={reload} />}
         </div>
       </div>
     </article>
