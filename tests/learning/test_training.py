@@ -325,14 +325,14 @@ def test_a_second_stage_that_is_no_better_leaves_the_f1_of_the_detector(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reported: list[Progress] = []
-    first = SimpleNamespace(best_f1=0.6, step=85, steps_left=9, fraction=0.5, validation=[], averaged=None)
+    first = MagicMock(best_f1=0.6, step=85, steps_left=9, fraction=0.5)
     second = SimpleNamespace(best_f1=0.3, step=4, run=lambda: None)
     detector = MagicMock()
     monkeypatch.setattr(training, "SecondStageLearner", MagicMock())
     monkeypatch.setattr(training._Limits, "schedule", lambda *_, **__: second)
     limits = training._Limits(time.monotonic(), time.monotonic() + 9, 100, 1, reported.append, None, None)
     model = MagicMock()
-    assert training._with_second_stage(model, detector, first, limits, None) is model  # pyrefly: ignore
+    assert training._with_second_stage(model, detector, first, limits, None) is model
     last = reported[-1]
     assert (last.fraction, last.step, last.f1, last.second_stage) == (1.0, 85, 0.6, False)
 
