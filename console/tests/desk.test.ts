@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { contentOf, taskOf } from '../src/dataset/opened'
 import * as histories from '../src/desk/history'
 import { actionOf, isCharacter, labelKeys, RESERVED_KEYS } from '../src/desk/keys'
 import * as views from '../src/desk/view'
+import { FakeStorage } from './browser'
 
 describe('history', () => {
   const three = histories.change(histories.change(histories.begin(1), 2), 3)
@@ -85,4 +87,21 @@ describe('keys', () => {
       expect(isCharacter({ ...plain, ...press })).toBe(false)
     },
   )
+})
+
+describe('a label that is chosen', () => {
+  it('changes the selected box, and nothing if that has it already', async () => {
+    vi.stubGlobal('localStorage', new FakeStorage())
+    vi.stubGlobal('document', new EventTarget())
+    const desk = await import('../src/desk/state')
+    const image = { image: 'f', width: 100, height: 100, url: '', asked_kind: 'detection' as const, kind: 'detection' as const, changed_at: '1' }
+    const boxes = [{ label: 'cat', left: 1, top: 1, width: 50, height: 50 }]
+    desk.show(taskOf({ ...image, labels: [], boxes }), 'ann', contentOf({ ...image, labels: [], boxes }))
+    desk.select(desk.unsent.value.boxes[0]?.id ?? '')
+    desk.chooseLabel('cat')
+    expect(desk.canUndo.value).toBe(false)
+    desk.chooseLabel('dog')
+    expect(desk.canUndo.value).toBe(true)
+    expect(desk.unsent.value.boxes[0]?.label).toBe('dog')
+  })
 })

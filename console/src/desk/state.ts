@@ -247,7 +247,8 @@ export function chooseLabel(label: string): void {
     return
   }
   activeLabel.value = label
-  if (selected.value) replaceBox(boxes.relabel(selected.value, label))
+  // What changes nothing leaves nothing to be undone, or to be lost.
+  if (selected.value && selected.value.label !== label) replaceBox(boxes.relabel(selected.value, label))
   announcement.value = selected.value ? `Labelled ${label}.` : `Draw with ${label}.`
 }
 
