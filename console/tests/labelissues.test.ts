@@ -27,6 +27,15 @@ describe('a question', () => {
     expect(questionOf(issue({ dataset: 'TRAIN' }), 'v7').text).toBe('Labelled cat. A model that has not learned from this image sees dog at 94 %.')
     expect(questionOf(issue({ seen_by: 'near_duplicate' }), 'v7').text).toBe('Labelled cat. An image that looks much like it is labelled dog.')
   })
+  test('does not say that nothing is labelled where a second object of the label is seen', () => {
+    const box = { left: 10, top: 10, width: 100, height: 100 }
+    const seen = { label: 'dog', confidence: 38, box: { ...box, left: 60 } }
+    const text = (label: string, left: number) =>
+      questionOf(issue({ issue_type: 'missing', before: null, after: seen, others: [{ label, box: { ...box, left } }] }), 'v7').text
+    expect(text('dog', 10)).toBe('One dog is labelled about there. v7 sees dog at 38 %, as another.')
+    expect(text('cat', 10)).toMatch(/^Nothing is labelled there/)
+    expect(text('dog', 300)).toMatch(/^Nothing is labelled there/)
+  })
   test('is drawn with the other labels of the image', () => {
     const others = [{ label: 'cow', box: null }]
     expect(drawnOf(issue({ others })).map(({ truth, detection }) => [truth?.label, detection?.label])).toEqual([

@@ -168,7 +168,7 @@ function Progress({ files, labelling, isReady }: { files: UploadFile[]; labellin
             </Button>
           )
         )}
-        {isOver && sums.sent > 0 && <span>Registering takes a moment: they appear in the dataset then.</span>}
+        {isOver && sums.sent > 0 && <span>Registering takes a moment: they appear in the dataset then. What cannot be used goes to <code>rejected/</code>, with the reason.</span>}
       </div>
       {troubled.length > 0 && (
         <div>

@@ -1,6 +1,8 @@
 /** The words of a label issue, and the order in which label issues are gone through. */
 import { ApiError, OfflineError, type JudgedObject, type LabelIssue, type LabelIssues } from '../api'
 
+type PixelBox = NonNullable<LabelIssue['others'][number]['box']>
+
 export interface Question {
   /** What is on record, and what speaks against it. */
   text: string
@@ -21,6 +23,22 @@ function seenBy(issue: LabelIssue, version: string): string {
   return after ? `${seer(issue, version)} sees ${after.label} at ${Math.round(after.confidence)} %` : `${seer(issue, version)} sees nothing there`
 }
 
+/** From here on a box is one of an object, however badly it fits. */
+const MIN_LOOSE_IOU = 0.1
+
+/** Whether an object of the same label is about where the version sees one. */
+function isPartlyLabelled({ after, others }: LabelIssue): boolean {
+  const seen = after?.box
+  return !!seen && others.some(({ label, box }) => label === after.label && !!box && overlap(seen, box) >= MIN_LOOSE_IOU)
+}
+
+function overlap(one: PixelBox, other: PixelBox): number {
+  const side = (start: number, length: number, otherStart: number, otherLength: number) =>
+    Math.max(0, Math.min(start + length, otherStart + otherLength) - Math.max(start, otherStart))
+  const shared = side(one.left, one.width, other.left, other.width) * side(one.top, one.height, other.top, other.height)
+  return shared / (one.width * one.height + other.width * other.height - shared)
+}
+
 export function questionOf(issue: LabelIssue, version: string): Question {
   const { issue_type, before, after } = issue
   const seen = seenBy(issue, version)
@@ -29,7 +47,11 @@ export function questionOf(issue: LabelIssue, version: string): Question {
     case 'wrong_label':
       return { text: `Labelled ${labelled}. ${seen}.`, accept: `It is ${after?.label ?? ''}`, reject: `${labelled} is right` }
     case 'missing':
-      return { text: `Nothing is labelled there. ${seen}.`, accept: `Add ${after?.label ?? ''}`, reject: 'Nothing is missing' }
+      return {
+        text: isPartlyLabelled(issue) ? `One ${after?.label ?? ''} is labelled about there. ${seen}, as another.` : `Nothing is labelled there. ${seen}.`,
+        accept: `Add ${after?.label ?? ''}`,
+        reject: 'Nothing is missing',
+      }
     case 'loose':
       return { text: `The box of ${labelled} does not fit. ${seen}.`, accept: 'Take the model\u2019s box', reject: 'The box is right' }
     default:
