@@ -157,6 +157,8 @@ class DetectorLearner(ImageLearner):
         if weights and isinstance(network.backbone, Trunk):
             load_weights(weights, network.backbone)
             network.backbone.freeze(FROZEN_BLOCKS)
+        self.takes_second_stage = True
+        """Whether one may follow."""
         self._unlabelled_f1 = 0.0
         """The F1 of the images last evaluated, if labels did not count."""
 
@@ -176,6 +178,8 @@ class DetectorLearner(ImageLearner):
     def is_ready_for_second_stage(self, evaluation: Evaluation, step: int, share_spent: float) -> bool:
         """Whether boxes are as good as they need be for a second stage to tell their labels, and so few in
         usual images that it looks at them all."""
+        if not self.takes_second_stage:
+            return False
         steps, epochs, share = _TO_LOCALIZE_PRETRAINED if self.pretrained else _TO_LOCALIZE
         shown_enough = step >= steps and step * self.batch >= epochs * len(self) and share_spent >= share
         confusion = _MIN_SOON_CONFUSION if step < _SOON_STEPS else _MIN_CONFUSION

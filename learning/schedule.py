@@ -70,6 +70,8 @@ _PLAIN = (
     "best_f1",
     "ready_for_second_stage",
     "fraction",
+    "_middle",
+    "_max_steps",
     "training",
     "validation",
     "_queue",
@@ -145,6 +147,8 @@ class TrainingSchedule:
         max_steps: how many the schedule may take.
         fraction: the share of the whole training that lies behind.
         second_stage: whether it is what a second stage learns by.
+        to_beat: the F1 that has to be exceeded by the middle of what is left of the time or the steps, else
+            learning is given up; at the latest before the decay.
         checkpoint: called whenever the schedule could go on from its `state`.
     """
 
@@ -159,6 +163,7 @@ class TrainingSchedule:
         max_steps: int,
         fraction: float = 0.0,
         second_stage: bool = False,
+        to_beat: float = -1.0,
         checkpoint: Callable[[TrainingSchedule], None] = lambda _: None,
     ) -> None:
         self.learner = learner
@@ -171,11 +176,14 @@ class TrainingSchedule:
         """The best F1 of images that the network had not learned from."""
         self.ready_for_second_stage = False
         """Whether the rest is for the second stage to learn."""
+        self.given_up = False
+        """Whether learning has ended early, as it would not come to the F1 that has to be exceeded."""
         self.seed = seed
         self.fraction = fraction
         self._random = torch.Generator().manual_seed(seed)
         self._progress = progress
         self._began, self._ends, self._max_steps = began, ends, max_steps
+        self._to_beat, self._middle = to_beat, (1 + self._share_spent()) / 2
         self._learned_seconds = 0.0
         self._started = time.monotonic()
         self.training, self.validation = learner.split_validation(self._random)
@@ -211,6 +219,8 @@ class TrainingSchedule:
         with threads.pool(self._parts) as pool:
             if self._falling is None:
                 self._learn_at_full_rate(pool)
+                if self.given_up:
+                    return
                 self._falling = self._begin_decay(0.5 if self.ready_for_second_stage else 1.0)
             self._decay(self._falling, pool)
         self.learner.network.eval()
@@ -233,6 +243,9 @@ class TrainingSchedule:
             if evaluation.f1 > self.best_f1 + MIN_IMPROVEMENT:
                 now.best_step = self.step
             self.best_f1 = max(self.best_f1, evaluation.f1)
+            self.given_up = self._is_outdone() and self._share_spent() >= self._middle
+            if self.given_up:
+                return
             unlearnable = self.best_f1 < EARLY_STOP_F1 and self._shown_enough(EARLY_STOP_EPOCHS)
             if now.good >= 2 or unlearnable:
                 return
@@ -260,6 +273,7 @@ class TrainingSchedule:
         if self.step > now.validated_step:
             # Where time is short, most may have been learned since, and trainings are compared by this.
             self.best_f1 = max(self.best_f1, self._validate(short_of_time=True).f1)
+        self.given_up = self._is_outdone()
 
     def _validate(self, *, short_of_time: bool = False) -> Evaluation:
         began = time.monotonic()
@@ -275,6 +289,9 @@ class TrainingSchedule:
     def _seconds(self) -> float:
         """How long the schedule has taken, not counting the time in which it was killed."""
         return self._learned_seconds + time.monotonic() - self._started
+
+    def _is_outdone(self) -> bool:
+        return self.best_f1 <= self._to_beat
 
     def _shown_enough(self, epochs: float) -> bool:
         return self.step >= MIN_STEPS and self.epoch >= epochs

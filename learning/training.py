@@ -112,14 +112,20 @@ class _Limits:
     state: Mapping[str, Any] | None
 
     def schedule(
-        self, learner: Learner, fraction: float = 0.0, first: TrainingSchedule | None = None
+        self,
+        learner: Learner,
+        fraction: float = 0.0,
+        *,
+        name: str = "first",
+        first: TrainingSchedule | None = None,
+        to_beat: float = -1.0,
     ) -> TrainingSchedule:
         """A schedule, gone on with if the training was killed in it.
 
         Args:
             first: the schedule before it, which has ended.
+            to_beat: as `TrainingSchedule` has it.
         """
-        name = "second" if first else "first"
         schedule = TrainingSchedule(
             learner,
             began=self.began,
@@ -128,7 +134,8 @@ class _Limits:
             seed=self.seed,
             progress=self.progress,
             fraction=fraction,
-            second_stage=first is not None,
+            second_stage=name == "second",
+            to_beat=to_beat,
             checkpoint=lambda now: self._save({name: now, **({"first": first} if first else {})}),
         )
         if self.state and name in self.state:
@@ -185,6 +192,8 @@ def _detector(learner: DetectorLearner, limits: _Limits, weights: Path | None) -
     schedule.run()
     model = Model(_facts("detection", learner, schedule), learner.network)
     if schedule.ready_for_second_stage:
+        if limits.state and "third" in limits.state:
+            return _without_second_stage(model, learner, schedule, limits, schedule.fraction)
         return _with_second_stage(model, learner, schedule, limits, weights)
     return model
 
@@ -196,7 +205,10 @@ def _with_second_stage(
     limits: _Limits,
     weights: Path | None,
 ) -> Model:
-    """The detector with a second stage, learned in what is left of the time, if that is better."""
+    """The detector with a second stage, learned in what is left of the time, if that is better.
+
+    Where crops do not show what tells labels apart, as of things of different sizes, the detector learns on.
+    """
     detector.forget_images()
     now = time.monotonic()
     killed = (limits.state or {}).get("second")
@@ -215,12 +227,15 @@ def _with_second_stage(
         weights=weights,
     )
     left = replace(limits, max_steps=schedule.steps_left)
-    second = left.schedule(learner, schedule.fraction, first=schedule)
+    second = left.schedule(
+        learner, schedule.fraction, name="second", first=schedule, to_beat=schedule.best_f1
+    )
     second.run()
+    if second.given_up:
+        left = replace(limits, max_steps=second.steps_left)
+        return _without_second_stage(model, detector, schedule, left, second.fraction)
     if not _is_better(second, schedule):
-        message = "done without the second stage, which is no better"
-        limits.report(1.0, schedule.best_f1, message, step=schedule.step)
-        return model
+        return _kept(model, schedule, limits, "done without the second stage, which is no better")
     facts = replace(
         model.facts,
         second_stage=SecondStage(learner.side, learner.detail),
@@ -229,8 +244,29 @@ def _with_second_stage(
     return Model(facts, detector.network, learner.network)
 
 
+def _without_second_stage(
+    model: Model, detector: DetectorLearner, schedule: TrainingSchedule, limits: _Limits, fraction: float
+) -> Model:
+    """The detector, which learns on from before its rate decayed in what is left of the time; as it was, if
+    that makes it no better."""
+    learner = copy.copy(detector)
+    learner.network, learner.takes_second_stage = copy.deepcopy(schedule.averaged), False
+    third = limits.schedule(learner, fraction, name="third", first=schedule)
+    third.run()
+    if not _is_better(third, schedule):
+        return _kept(model, schedule, limits, "done without what was learned since, which is no better")
+    facts = _facts("detection", learner, third)
+    return Model(replace(facts, steps=model.facts.steps + third.step), learner.network)
+
+
+def _kept(model: Model, schedule: TrainingSchedule, limits: _Limits, message: str) -> Model:
+    """The model as the schedule left it, whose figures are reported last."""
+    limits.report(1.0, schedule.best_f1, message, step=schedule.step)
+    return model
+
+
 def _is_better(second: TrainingSchedule, first: TrainingSchedule) -> bool:
-    """Whether the second stage is better than the detector, on images that neither had learned from."""
+    """Whether the second of both is better, on images that neither had learned from."""
     return second.best_f1 > first.best_f1
 
 

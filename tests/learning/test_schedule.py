@@ -95,3 +95,17 @@ def test_how_images_may_be_turned_is_not_looked_at_where_the_decay_needs_the_tim
     schedule.run()
     assert (schedule.step, schedule.best_f1, learner.looked) == (6, 0.5, looked)
     assert (schedule.training, schedule.validation) == ([0, 1, 2], [3])
+
+
+@pytest.mark.parametrize(("to_beat", "steps"), [(0.5, 30), (0.49, 60)])
+def test_learning_that_does_not_beat_what_there_is_is_given_up_half_way(
+    to_beat: float, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
+    learner = Slow(0.1)
+    monkeypatch.setattr("learning.schedule.time", learner)
+    schedule = TrainingSchedule(
+        learner, began=0.0, ends=1000.0, seed=1, progress=lambda _: None, max_steps=60, to_beat=to_beat
+    )
+    schedule.run()
+    assert (schedule.step, schedule.given_up) == (steps, steps == 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable
@@ -286,6 +287,7 @@ def test_a_detector_that_confuses_labels_takes_a_second_stage(
     monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
     monkeypatch.setattr("learning.detector.DetectorLearner.is_ready_for_second_stage", lambda *_: True)
     monkeypatch.setattr("learning.training._is_better", lambda *_: True)
+    monkeypatch.setattr("learning.schedule.TrainingSchedule._is_outdone", lambda *_: False)
     examples = written(scenes.detection_scenes(24, 1), tmp_path)
     progress: list[Progress] = []
 
@@ -326,7 +328,7 @@ def test_a_second_stage_that_is_no_better_leaves_the_f1_of_the_detector(
 ) -> None:
     reported: list[Progress] = []
     first = MagicMock(best_f1=0.6, step=85, steps_left=9, fraction=0.5)
-    second = SimpleNamespace(best_f1=0.3, step=4, run=lambda: None)
+    second = SimpleNamespace(best_f1=0.3, step=4, run=lambda: None, given_up=False)
     detector = MagicMock()
     monkeypatch.setattr(training, "SecondStageLearner", MagicMock())
     monkeypatch.setattr(training._Limits, "schedule", lambda *_, **__: second)
@@ -335,6 +337,28 @@ def test_a_second_stage_that_is_no_better_leaves_the_f1_of_the_detector(
     assert training._with_second_stage(model, detector, first, limits, None) is model
     last = reported[-1]
     assert (last.fraction, last.step, last.f1, last.second_stage) == (1.0, 85, 0.6, False)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_detector_learns_on_where_a_second_stage_tells_labels_no_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From before its rate decayed, as it was validated then with images that the decay learns from."""
+    monkeypatch.setattr("learning.training._is_better", lambda *_: True)
+    examples = written(scenes.detection_scenes(4, 1), tmp_path)
+    learner = DetectorLearner(examples, scenes.DETECTION_LABELS, torch.device("cpu"))
+    progress: list[Progress] = []
+    limits = training._Limits(time.monotonic(), time.monotonic() + 60, 4, 1, progress.append, None, None)
+    first = limits.schedule(learner)
+    first.run()
+    model = Model(training._facts("detection", learner, first), learner.network)
+    before = copy.deepcopy(learner.network.state_dict())
+    after = training._without_second_stage(model, learner, first, limits, 0.5)
+    assert (model.facts.steps, after.facts.steps) == (4, 8)
+    assert (progress[-1].step, progress[-1].fraction) == (4, 1)
+    assert all(torch.equal(value, before[name]) for name, value in learner.network.state_dict().items())
+    monkeypatch.setattr("learning.training._is_better", lambda *_: False)
+    assert training._without_second_stage(model, learner, first, limits, 0.5) is model
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -346,6 +370,7 @@ def test_a_cuda_device_learns_and_serves(task: Task, tmp_path: Path, monkeypatch
     monkeypatch.setattr("learning.symmetry.MIN_SCORE", 0.0)
     monkeypatch.setattr(DetectorLearner, "is_ready_for_second_stage", lambda *_: True)
     monkeypatch.setattr("learning.training._is_better", lambda *_: True)
+    monkeypatch.setattr("learning.schedule.TrainingSchedule._is_outdone", lambda *_: False)
     make = scenes.detection_scenes if task == "detection" else scenes.classification_scenes
     examples = written(make(24, 1), tmp_path)
     model = train(task, examples, budget_seconds=120, max_steps=60, seed=1)
