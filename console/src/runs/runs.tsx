@@ -23,7 +23,7 @@ const columns: Column<RunSummary>[] = [
     ),
   },
   { title: 'Outcome', cell: (run) => <Outcome run={run} /> },
-  { title: 'Started by', cell: (run) => <span class="runs-name">{starterText(run)}</span> },
+  { title: 'Started by', cell: (run) => <div class="runs-name runs-starter">{starterText(run)}</div> },
   { title: 'Model version', cell: (run) => <span class="runs-name">{run.version ?? '\u2013'}</span> },
   { title: 'F1', cell: (run) => number(run.f1, 3), figure: true },
   { title: 'Duration', cell: (run) => duration(runSeconds(run, Date.now())), figure: true },
