@@ -341,10 +341,9 @@ def test_a_second_stage_that_is_no_better_leaves_the_f1_of_the_detector(
 
 @pytest.mark.usefixtures("short")
 def test_a_detector_learns_on_where_a_second_stage_tells_labels_no_better(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """From before its rate decayed, as it was validated then with images that the decay learns from."""
-    monkeypatch.setattr("learning.training._is_better", lambda *_: True)
     examples = written(scenes.detection_scenes(4, 1), tmp_path)
     learner = DetectorLearner(examples, scenes.DETECTION_LABELS, torch.device("cpu"))
     progress: list[Progress] = []
@@ -353,11 +352,12 @@ def test_a_detector_learns_on_where_a_second_stage_tells_labels_no_better(
     first.run()
     model = Model(training._facts("detection", learner, first), learner.network)
     before = copy.deepcopy(learner.network.state_dict())
+    first.best_f1 = training.CHANCE
     after = training._without_second_stage(model, learner, first, limits, 0.5)
     assert (model.facts.steps, after.facts.steps) == (4, 8)
     assert (progress[-1].step, progress[-1].fraction) == (4, 1)
     assert all(torch.equal(value, before[name]) for name, value in learner.network.state_dict().items())
-    monkeypatch.setattr("learning.training._is_better", lambda *_: False)
+    first.best_f1 = 1.0
     assert training._without_second_stage(model, learner, first, limits, 0.5) is model
 
 
