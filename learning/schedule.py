@@ -22,7 +22,6 @@ from torch import nn
 from learning import threads
 from learning.optimizer import Optimizer
 from learning.replicas import Replicas, parts
-from learning.symmetry import CHANGES
 from learning.types import Evaluation, Progress
 from learning.validation_split import Labelled
 from portable.images import Canvas
@@ -271,17 +270,16 @@ class TrainingSchedule:
             if over or self.ready_for_second_stage:
                 return
         if self.step > now.validated_step:
-            # Where time is short, most may have been learned since, and trainings are compared by this.
-            self.best_f1 = max(self.best_f1, self._validate(short_of_time=True).f1)
+            # Where time is short, most may have been learned since, and trainings are compared by this. What
+            # images may be turned by takes several times as long, which the decay would lack.
+            self.best_f1 = max(self.best_f1, self._validate(update_symmetry=False).f1)
         self.given_up = self._is_outdone()
 
-    def _validate(self, *, short_of_time: bool = False) -> Evaluation:
+    def _validate(self, *, update_symmetry: bool = True) -> Evaluation:
         began = time.monotonic()
         evaluation = self.learner.evaluate(self.averaged, self.validation)
         self._f1 = evaluation.f1
-        # Which the decay would lack: it shows the images several times more.
-        too_long = len(CHANGES) * (time.monotonic() - began) > MAX_VALIDATION_SHARE * self._seconds()
-        if not (short_of_time and too_long):
+        if update_symmetry:
             self.learner.update_symmetry(self.averaged, self.validation, evaluation.f1)
         self._validation_seconds += time.monotonic() - began
         return evaluation

@@ -396,7 +396,7 @@ def test_administration_is_for_administrators(
     expect(page.get_by_role("heading", name="Administrators only")).to_be_visible()
     places = page.get_by_role("navigation", name="Main").get_by_role("link")
     expect(places).to_have_text(
-        ["Review", "Runs", "Model versions", "Dataset", "Wrong labels", "Batches", "Costs", "Try it"]
+        ["Home", "Review", "Runs", "Model versions", "Dataset", "Wrong labels", "Batches", "Costs", "Try it"]
     )
     icon = page.evaluate("fetch('/favicon.ico').then((answer) => answer.headers.get('content-type'))")
     assert icon == "image/svg+xml"
