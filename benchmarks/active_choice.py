@@ -1,8 +1,9 @@
-"""How many labels reach the same F1: images chosen by what they tell, against images at random.
+"""How many labelled images reach the same F1: images chosen by what they tell, against images at random.
 
-By frozen features and the head that drafts labels. Labels of the whole image alone: for cards, of which each
-image has several that are a small part of it, a detector trained 2 x 5 x 10 times would take a day, so this
-asks only which of them are in it. Of each dataset all images are divided anew for each seed, 65 percent to
+By frozen features and the head that drafts labels. Where boxes are labelled, a detector that has learned from
+the first images says where the objects of the others are, as a champion does, and choice goes by these. F1 is
+that of a head on the objects to test with: which label each has, not where it is, as a detector trained
+2 x 5 x 10 times would take a day. Of each dataset all images are divided anew for each seed, 65 percent to
 choose from and the rest to test with.
 
 `--data` names a folder of datasets (DATA with make), else generated images are measured.
